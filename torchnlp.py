@@ -13,6 +13,7 @@ import csv
 import io
 import os
 import random
+import textwrap
 import threading
 from collections import Counter, defaultdict
 from importlib import resources
@@ -209,6 +210,12 @@ def _check_connection(url: str) -> None:
 
 def _reason(error: Exception) -> str:
     """Why the official files are not there, in a few words and without a path."""
+    cached = [Path(pooch.os_cache("torchnlp")) / name for name in AG_NEWS_MD5]
+    damaged = any(file.is_file() and not _is_official(file) for file in cached)
+    return ("the cached copy is damaged, and " if damaged else "") + _what_failed(error)
+
+
+def _what_failed(error: Exception) -> str:
     if isinstance(error, requests.HTTPError):
         return f"the server answered {error.response.status_code}"
     if isinstance(error, requests.Timeout):
@@ -412,11 +419,16 @@ def plot_heatmap(
 ) -> None:
     """Draw a matrix `(rows, columns)` as shades of blue; `form`, such as `"{:.2f}"`, writes the values into the cells."""
     matrix = np.asarray(matrix)
-    size = (2.5 + 0.9 * len(columns), 1.8 + 0.7 * len(rows))
+    rows = [textwrap.fill(row, 28) for row in rows]
+    longest = max(len(line) for row in rows for line in row.split("\n"))
+    size = (1.5 + 0.13 * longest + 1.15 * len(columns), 1.8 + 0.75 * len(rows))
+    steep = max(map(len, columns)) > 9
     with plt.rc_context(STYLE | {"figure.figsize": size, "axes.grid": False}):
         _, ax = plt.subplots()
         ax.imshow(matrix, cmap="Blues", vmin=0, aspect="auto")
-        ax.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+        ax.set_xticks(
+            range(len(columns)), columns, rotation=45 if steep else 0, ha="right" if steep else "center"
+        )
         ax.set_yticks(range(len(rows)), rows)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
         if form:

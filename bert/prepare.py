@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -78,8 +79,9 @@ def prepare(folder: Path = HERE, restore: bool = False) -> str:
                     "To put the original back, run: python bert/prepare.py --restore"
                 )
             todo.append(name)
-    for leftover in folder.glob(".partial-*"):  # of a run that was killed
-        leftover.unlink(missing_ok=True)
+    for leftover in folder.glob(".partial-*"):
+        if time.time() - leftover.stat().st_mtime > 600:  # of a run that was killed, not of one beside this
+            leftover.unlink(missing_ok=True)
     for name in todo:
         copy(package_folder() / name, folder / name)
     size = sum((folder / name).stat().st_size for name in SHA256) / 1e6

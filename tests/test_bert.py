@@ -1,0 +1,122 @@
+"""bert/prepare.py fills the folder whole or not at all, and what it fills works with transformers."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def prepare():
+    spec = importlib.util.spec_from_file_location("prepare", ROOT / "bert" / "prepare.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_fills_an_empty_folder_and_leaves_it_alone_the_second_time(prepare, tmp_path):
+    assert "bert/ is ready: 4 files, 91." in prepare.prepare(tmp_path)
+    assert names(tmp_path) == sorted(prepare.SHA256)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    prepare.prepare(tmp_path)
+    assert written == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def test_an_altered_file_is_refused_kept_and_restored_on_request(prepare, tmp_path):
+    prepare.prepare(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.seek(1_000_000)
+        file.write(b"changed")
+    altered = prepare.sha256(weights)
+    with pytest.raises(prepare.PrepareError, match="model.safetensors is not .* run: python bert/prepare.py --restore"):
+        prepare.prepare(tmp_path)
+    assert prepare.sha256(weights) == altered
+    prepare.prepare(tmp_path, restore=True)
+    assert prepare.sha256(weights) == prepare.SHA256["model.safetensors"]
+
+
+def test_an_interrupted_copy_leaves_nothing_behind(prepare, tmp_path, monkeypatch):
+    def cut_off(source, target):
+        Path(target).write_bytes(Path(source).read_bytes()[:1000])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepare.shutil, "copyfile", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        prepare.prepare(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_killed_run_is_cleaned_up_by_the_next(prepare, tmp_path):
+    old, new = tmp_path / ".partial-old", tmp_path / ".partial-new"
+    old.write_bytes(b"half a file")
+    new.write_bytes(b"another process is writing this one")
+    os.utime(old, (0, 0))
+    prepare.prepare(tmp_path)
+    assert not old.exists() and new.exists()
+
+
+def test_a_damaged_package_is_refused(prepare, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    package.mkdir()
+    for name in prepare.SHA256:
+        (package / name).write_text("something else")
+    monkeypatch.setattr(prepare, "package_folder", lambda: package)
+    target = tmp_path / "bert"
+    target.mkdir()
+    with pytest.raises(prepare.PrepareError, match="--force-reinstall"):
+        prepare.prepare(target)
+    assert names(target) == []
+
+
+def test_a_missing_package_names_what_to_install(prepare, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare, "find_spec", lambda name: None)
+    with pytest.raises(prepare.PrepareError, match="pip install -r requirements.txt"):
+        prepare.prepare(tmp_path)
+
+
+def test_as_a_command_an_error_is_one_line(tmp_path):
+    (tmp_path / "prepare.py").write_bytes((ROOT / "bert" / "prepare.py").read_bytes())
+    (tmp_path / "vocab.txt").write_text("not the vocabulary")
+    run = subprocess.run([sys.executable, str(tmp_path / "prepare.py")], capture_output=True, text=True)
+    assert run.returncode == 1 and run.stdout == ""
+    assert run.stderr.count("\n") == 1 and "--restore" in run.stderr
+
+
+def test_the_tokenizer_gives_the_ids_of_bert_base_uncased():
+    tokenizer = transformers.BertTokenizer.from_pretrained(ROOT / "bert")
+    ids = [101, 1052, 22123, 2953, 2818, 2003, 1037, 2307, 7705, 2005, 17953, 2361, 102]
+    assert tokenizer.encode("PyTorch is a great framework for NLP") == ids
+    assert tokenizer.pad_token_id == 0 and tokenizer.unk_token_id == 100
+
+
+def test_the_weights_load_and_only_the_head_is_new():
+    model, report = transformers.BertForSequenceClassification.from_pretrained(
+        ROOT / "bert", num_labels=4, output_loading_info=True
+    )
+    assert set(report["missing_keys"]) == {"classifier.weight", "classifier.bias"}
+    assert not report["unexpected_keys"] and not report["mismatched_keys"]
+    assert round(sum(p.numel() for p in model.bert.parameters()) / 1e6, 1) == 22.7
+
+
+def test_vectors_of_related_sentences_are_closer_than_those_of_unrelated_ones():
+    tokenizer = transformers.BertTokenizer.from_pretrained(ROOT / "bert")
+    bert = transformers.BertModel.from_pretrained(ROOT / "bert").eval()
+    texts = ["The striker scored a late goal", "Their forward netted in the last minute", "Oil prices fell on Monday"]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        hidden = bert(**batch).last_hidden_state
+    mask = batch.attention_mask.unsqueeze(-1)
+    goal, net, oil = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1))
+    assert goal @ net > goal @ oil + 0.2
