@@ -16,10 +16,10 @@ import random
 import textwrap
 import threading
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from itertools import chain
 from pathlib import Path
-from typing import Callable, Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -102,7 +102,10 @@ def _find_rows(root) -> tuple[str, Callable[[], tuple[list[Row], list[Row]]]]:
         return f"the files in the folder that {named_by} names", lambda: _read_folder(folder)
     try:
         folder, how = _official_folder()
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors; pooch reports a wrong checksum as ValueError
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # requests' errors are OSErrors; pooch reports a wrong checksum as ValueError
         return (
             "the offline sample, BBC News stories of 2004 and 2005. THIS IS NOT AG NEWS,\n"
             f"      which could not be had: {_reason(error)}.\n"
@@ -174,7 +177,7 @@ def _official_folder() -> tuple[Path, str]:
             fname=name,
             path=folder,
             downloader=pooch.HTTPDownloader(
-                progressbar=tqdm(desc=f"AG News {name}", unit="B", unit_scale=True), timeout=ANSWER_WITHIN
+                progressbar=tqdm(desc=f"AG News {name}", total=1, unit="B", unit_scale=True), timeout=ANSWER_WITHIN
             ),
         )
     return folder, "downloaded, checksum verified"
@@ -379,7 +382,7 @@ def train_epoch(
 
 # Large enough for the back row. The colours are those of Okabe and Ito (2008), told apart by colour-blind readers too.
 STYLE = {
-    "figure.figsize": (9, 4.5), "font.size": 15, "axes.titlesize": 17, "lines.linewidth": 3, "lines.markersize": 9,
+    "figure.figsize": (10, 4.5), "font.size": 15, "axes.titlesize": 17, "lines.linewidth": 3, "lines.markersize": 9,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3,
     "axes.axisbelow": True, "axes.prop_cycle": plt.cycler(
         color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"],
@@ -396,8 +399,11 @@ def plot_lines(
         for name, (x, y) in series.items():
             ax.plot(x, y, label=name, markevery=max(1, len(x) // 12))
         ax.set(xlabel=xlabel, ylabel=ylabel, title=title, **axis)
+        if axis.get("xscale") == "log":  # 100, 500, 4000 say more than powers of ten
+            ax.set_xticks(x, [f"{value:g}" for value in x], minor=False)
+            ax.set_xticks([], minor=True)
         if len(series) > 1:
-            ax.legend()
+            ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)  # beside the lines, not on them
         plt.tight_layout()
         plt.show()
 
@@ -417,7 +423,7 @@ def plot_bars(bars: dict[str, float], xlabel: str, title: str, form: str = "{:,.
 def plot_heatmap(
     matrix, rows: Sequence[str], columns: Sequence[str], title: str, xlabel: str = "", ylabel: str = "", form: str = ""
 ) -> None:
-    """Draw a matrix `(rows, columns)` as shades of blue; `form`, such as `"{:.2f}"`, writes the values into the cells."""
+    """Draw a matrix `(rows, columns)` in shades of blue; `form`, such as `"{:.2f}"`, writes the values into it."""
     matrix = np.asarray(matrix)
     rows = [textwrap.fill(row, 28) for row in rows]
     longest = max(len(line) for row in rows for line in row.split("\n"))
@@ -426,9 +432,7 @@ def plot_heatmap(
     with plt.rc_context(STYLE | {"figure.figsize": size, "axes.grid": False}):
         _, ax = plt.subplots()
         ax.imshow(matrix, cmap="Blues", vmin=0, aspect="auto")
-        ax.set_xticks(
-            range(len(columns)), columns, rotation=45 if steep else 0, ha="right" if steep else "center"
-        )
+        ax.set_xticks(range(len(columns)), columns, rotation=45 if steep else 0, ha="right" if steep else "center")
         ax.set_yticks(range(len(rows)), rows)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
         if form:

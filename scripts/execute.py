@@ -1,7 +1,7 @@
 """Execute the notebooks of one language from top to bottom.
 
-    python scripts/execute.py en            executed copies and HTML pages go to build/en/
-    python scripts/execute.py --store en    the outputs are stored in notebooks/en/ instead, for a commit
+python scripts/execute.py en            executed copies and HTML pages go to build/en/
+python scripts/execute.py --store en    the outputs are stored in notebooks/en/ instead, for a commit
 """
 
 import argparse
@@ -61,6 +61,13 @@ def write_page(notebook: nbformat.NotebookNode, source: Path, page: Path) -> Non
     page.write_text(html, encoding="utf-8")
 
 
+def print_results(notebook: nbformat.NotebookNode) -> None:
+    for cell in notebook.cells:
+        if "result" in cell.metadata.get("tags", []):
+            for output in cell.outputs:
+                print("    " + output.get("text", "").rstrip().replace("\n", "\n    "))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("language", choices=["en", "ko"])
@@ -89,6 +96,7 @@ def main() -> int:
             page = target / f"{path.stem}.html"
             write_page(notebook, path, page)
             print(f", page: {page.relative_to(ROOT)}")
+            print_results(notebook)
     return 0
 
 

@@ -53,9 +53,7 @@ def server(monkeypatch, tmp_path):
     monkeypatch.delenv("TORCHNLP_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(torchnlp, "AG_NEWS_URL", f"http://127.0.0.1:{server.server_port}/")
-    monkeypatch.setattr(
-        torchnlp, "AG_NEWS_MD5", {name: hashlib.md5(body).hexdigest() for name, body in FILES.items()}
-    )
+    monkeypatch.setattr(torchnlp, "AG_NEWS_MD5", {name: hashlib.md5(body).hexdigest() for name, body in FILES.items()})
     yield server
     server.release.set()
     server.shutdown()
@@ -131,6 +129,7 @@ def test_a_corrupted_cache_without_network_is_not_read(server, cache, capsys):
     torchnlp.load_dataset()
     (cache / "test.csv").write_bytes(b'"3","shares ri')
     server.mode = "missing"
+    capsys.readouterr()
     assert is_sample(torchnlp.load_dataset())
     assert "the cached copy is damaged" in notice(capsys)
 

@@ -7,7 +7,9 @@ import torch
 import torchnlp
 from torchnlp import encode, load_dataset, padify, train_epoch
 
-TRAIN = '"1","Peace talks","Leaders meet again"\n"2","Late goal","Cup decided"\n"3","Shares rise"\n"4","New chip","A, B"\n'
+TRAIN = (
+    '"1","Peace talks","Leaders meet again"\n"2","Late goal","Cup decided"\n"3","Shares rise"\n"4","New chip","A, B"\n'
+)
 TEST = '"4","chip talks"\n'
 
 
@@ -106,7 +108,9 @@ def test_malformed_files_are_refused_with_file_and_line(folder, content, says):
 
 def test_missing_folder_and_missing_file(folder, monkeypatch):
     monkeypatch.setenv("TORCHNLP_DATA", "no/such/folder")
-    with pytest.raises(FileNotFoundError, match="TORCHNLP_DATA names the folder 'no/such/folder', which does not exist"):
+    with pytest.raises(
+        FileNotFoundError, match="TORCHNLP_DATA names the folder 'no/such/folder', which does not exist"
+    ):
         load_dataset()
     (folder / "test.csv").unlink()
     with pytest.raises(FileNotFoundError, match="has no file test.csv"):
@@ -214,7 +218,7 @@ def test_train_epoch_learns_in_training_mode():
     first, _ = train_epoch(net, data)
     assert net.training
     for _ in range(10):
-        last, accuracy = train_epoch(net, data)
+        last, accuracy = train_epoch(net, data, lr=0.1)
     assert last < first / 2 and accuracy > 0.9
 
 

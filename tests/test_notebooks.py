@@ -1,0 +1,150 @@
+"""What every notebook must be: the same in both languages, small cells, clean stored outputs."""
+
+import ast
+import csv
+import os
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+from lessons import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, code_cells, python, read
+
+import torchnlp
+
+each_notebook = pytest.mark.parametrize(
+    ("language", "lesson"), [(language, lesson) for language in LANGUAGES for lesson in LESSONS]
+)
+
+
+def test_there_are_lessons_and_each_has_its_twin():
+    assert LESSONS
+    for language in LANGUAGES:
+        assert sorted(path.stem for path in (NOTEBOOKS / language).glob("*.ipynb")) == LESSONS
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_both_languages_have_the_same_cells(lesson):
+    english, korean = (
+        [(cell.id, cell.cell_type, cell.metadata) for cell in read(language, lesson).cells] for language in LANGUAGES
+    )
+    assert english == korean
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_both_languages_run_the_same_code(lesson):
+    for english, korean in zip(*(code_cells(read(language, lesson)) for language in LANGUAGES), strict=True):
+        assert ast.dump(python(english.source)) == ast.dump(python(korean.source)), english.id
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_prose_is_in_the_language_of_its_folder(lesson):
+    hangul = re.compile("[가-힣]")
+    for english, korean in zip(read("en", lesson).cells, read("ko", lesson).cells, strict=True):
+        assert not hangul.search(english.source), english.id
+        if english.cell_type == "markdown":
+            assert hangul.search(korean.source), korean.id
+            assert english.source.count("\n#") == korean.source.count("\n#"), f"{korean.id}: other headings"
+            links = [set(re.findall(r"\]\((.*?)\)", cell.source)) for cell in (english, korean)]
+            assert links[0] == links[1], f"{korean.id}: other links"
+
+
+@each_notebook
+def test_bold_text_closes(language, lesson):
+    # CommonMark does not close ** between punctuation and a letter, as in **마스크(mask)**를
+    for cell in read(language, lesson).cells:
+        if cell.cell_type == "markdown":
+            broken = re.findall(r"\*\*[^*\n]+[)\]?!.,\"'`%]\*\*[^\W_]", cell.source)
+            assert not broken, f"{cell.id}: {broken}"
+
+
+@each_notebook
+def test_ids_are_readable_and_cells_are_slides(language, lesson):
+    for cell in read(language, lesson).cells:
+        assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", cell.id), cell.id
+        assert not re.fullmatch(r"[0-9a-f]{8,}", cell.id), cell.id
+        kinds = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+        assert cell.metadata["slideshow"]["slide_type"] in kinds, cell.id
+
+
+@each_notebook
+def test_cells_can_be_projected(language, lesson):
+    code = code_cells(read(language, lesson))
+    lengths = {cell.id: len(cell.source.splitlines()) for cell in code}
+    assert statistics.median(lengths.values()) <= 6
+    assert [id for id, length in lengths.items() if length > 20] == []
+    assert [cell.id for cell in code for line in cell.source.splitlines() if len(line) > 98] == []
+
+
+@each_notebook
+def test_images_have_alt_text_and_exist(language, lesson):
+    for cell in read(language, lesson).cells:
+        for alt, target in re.findall(r"!\[(.*?)\]\((.*?)\)", cell.source if cell.cell_type == "markdown" else ""):
+            assert len(alt) > 10, f"{cell.id}: {target} needs alt text"
+            assert (NOTEBOOKS / language / target).is_file(), f"{cell.id}: {target} is missing"
+
+
+# --- stored outputs -------------------------------------------------------------------------------------------------
+
+
+def output_texts(cell):
+    for output in cell.outputs:
+        yield output.get("text", "")
+        yield from (text for text in output.get("data", {}).values() if isinstance(text, str))
+
+
+@each_notebook
+def test_outputs_are_stored_in_order_from_one_run(language, lesson):
+    counts = [cell.execution_count for cell in code_cells(read(language, lesson))]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each_notebook
+def test_outputs_are_clean(language, lesson, noise):
+    notebook = read(language, lesson)
+    assert "widgets" not in notebook.metadata
+    for cell in code_cells(notebook):
+        assert all(output.output_type != "error" and output.get("name") != "stderr" for output in cell.outputs), cell.id
+        assert not noise.search("\n".join(output_texts(cell))), cell.id
+    assert (NOTEBOOKS / language / f"{lesson}.ipynb").stat().st_size < 1_500_000
+
+
+@pytest.fixture(scope="session")
+def article_openings():
+    """The first 40 characters of every news text at hand."""
+    rows = sum(torchnlp.load_dataset(root="sample")[:2], [])
+    data = os.environ.get("TORCHNLP_DATA")
+    folder = next((path for path in (Path(data or "."), ROOT / (data or ".")) if (path / "test.csv").is_file()), None)
+    for file in folder.glob("*.csv") if folder else []:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows += [(int(columns[0]), " ".join(columns[1:])) for columns in csv.reader(lines)]
+    return {text[:40] for _, text in rows}
+
+
+@each_notebook
+def test_no_output_quotes_an_article(language, lesson, article_openings):
+    for cell in code_cells(read(language, lesson)):
+        texts = "\n".join(text for text in output_texts(cell) if len(text) < 100_000)
+        assert not any(opening in texts for opening in article_openings), cell.id
+
+
+# --- the checks above can fail --------------------------------------------------------------------------------------
+
+
+def test_the_noise_pattern_finds_what_it_is_for(noise):
+    for text in ("UserWarning: deprecated", "saved to /home/ann/x", "\x1b[31mred\x1b[0m"):
+        assert noise.search(text)
+    assert not noise.search("10/20 rows, https://arxiv.org/abs/1810.04805")
+
+
+def test_code_comparison_sees_code_and_not_comments():
+    assert ast.dump(python("a = 1  # one")) == ast.dump(python("a = 1  # 하나"))
+    assert ast.dump(python("a = 1")) != ast.dump(python("a = 2"))
+    assert ast.dump(python("%run x.py")) != ast.dump(python("%run y.py"))
+
+
+def test_stored_notebooks_are_valid():
+    for language in LANGUAGES:
+        for lesson in LESSONS:
+            nbformat.validate(read(language, lesson))

@@ -1,0 +1,74 @@
+"""What the README promises and what CI runs are the same commands."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from lessons import ROOT
+
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+TEXTS = [
+    path for path in TRACKED if Path(path).suffix in {".md", ".py", ".toml", ".txt", ".ipynb"} or path == "Makefile"
+]
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md", "CONTRIBUTING.md"])
+def test_every_command_of_the_documents_exists(readme):
+    targets = set(re.findall(r"^(\w+):", read("Makefile"), flags=re.MULTILINE))
+    assert (
+        set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(re.findall(r"```.*?```|`.*?`", read(readme), re.DOTALL))))
+        <= targets
+    )
+    for script in re.findall(r"python ([\w/]+\.py)", read(readme)):
+        assert (ROOT / script).is_file(), script
+    for link in re.findall(r"\]\((?!http|#)([^)#]+)", read(readme)):
+        assert (ROOT / link).exists(), link
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    assert "make test" in read("README.md") and "make test" in read("README.ko.md")
+    assert read(".ci/run").rstrip().endswith("make test")
+
+
+def test_both_readmes_have_the_same_commands_and_figures():
+    english, korean = (read(name) for name in ("README.md", "README.ko.md"))
+    without_comments = [
+        re.sub(r" *#.*", "", "\n".join(re.findall(r"```.*?```", text, re.DOTALL))) for text in (english, korean)
+    ]
+    assert without_comments[0] == without_comments[1]
+    tables = [
+        re.findall(r"\d[\d.,]*", "\n".join(re.findall(r"^\|.*$", text, re.MULTILINE))) for text in (english, korean)
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_requirements_are_pinned_and_each_has_its_reason():
+    lines = [line for line in read("requirements.txt").splitlines() if line and not line.startswith("#")]
+    assert lines[-1].startswith("-e .")
+    for line in lines[:-1]:
+        assert re.fullmatch(r"[\w-]+==[\w.]+ +# .{5,}", line), line
+
+
+def test_torchnlp_stays_small_and_imports_nothing_of_the_project():
+    source = read("torchnlp.py")
+    assert len(source.splitlines()) <= 450
+    modules = {node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)}
+    assert not modules & {"bert", "scripts", "tests", "notebooks", "images"}
+
+
+def test_committed_files_are_small_and_weights_are_not_among_them():
+    for path in TRACKED:
+        assert (ROOT / path).stat().st_size < 5_000_000, path
+        assert not path.endswith((".safetensors", ".bin", ".pt", ".pkl", ".csv")), path
+
+
+def test_nothing_is_loaded_by_pickle():
+    for path in TEXTS:
+        if path.endswith((".py", ".ipynb")) and not path.startswith("tests/"):
+            assert not re.search(r"\bpickle\.|torch\.load\(|torch\.save\(|joblib", read(path)), path
