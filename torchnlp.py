@@ -427,8 +427,9 @@ def plot_heatmap(
     matrix = np.asarray(matrix)
     rows = [textwrap.fill(row, 28) for row in rows]
     longest = max(len(line) for row in rows for line in row.split("\n"))
-    size = (1.5 + 0.13 * longest + 1.15 * len(columns), 1.8 + 0.75 * len(rows))
-    steep = max(map(len, columns)) > 9
+    wide, high = (1.15, 0.75) if form else (0.6, 0.45)
+    size = (1.5 + 0.13 * longest + wide * len(columns), 2 + high * len(rows))
+    steep = max(map(len, columns)) > 8 * wide
     with plt.rc_context(STYLE | {"figure.figsize": size, "axes.grid": False}):
         _, ax = plt.subplots()
         ax.imshow(matrix, cmap="Blues", vmin=0, aspect="auto")

@@ -36,6 +36,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, CellExecutionError | Non
             resources={"metadata": {"path": str(path.parent)}},
             record_timing=False,
             store_widget_state=False,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
             on_cell_complete=done,
         )
         try:
@@ -71,6 +72,7 @@ def print_results(notebook: nbformat.NotebookNode) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("language", choices=["en", "ko"])
+    parser.add_argument("lessons", nargs="*", help="such as 3-bert; by default all of them")
     parser.add_argument("--store", action="store_true", help="store the outputs in the notebooks themselves")
     options = parser.parse_args()
     if options.store and os.environ.get("TORCHNLP_DATA", "sample") == "sample":
@@ -79,7 +81,11 @@ def main() -> int:
     source = ROOT / "notebooks" / options.language
     target = source if options.store else ROOT / "build" / options.language
     target.mkdir(parents=True, exist_ok=True)
-    paths = sorted(source.glob("*.ipynb"))
+    names = options.lessons or sorted(path.stem for path in source.glob("*.ipynb"))
+    paths = [source / f"{name}.ipynb" for name in names]
+    for path in paths:
+        if not path.is_file():
+            parser.error(f"there is no lesson {path.stem} in notebooks/{options.language}/")
     for path in paths:
         start = time.perf_counter()
         notebook, error = execute(path)
