@@ -102,10 +102,7 @@ def _find_rows(root) -> tuple[str, Callable[[], tuple[list[Row], list[Row]]]]:
         return f"the files in the folder that {named_by} names", lambda: _read_folder(folder)
     try:
         folder, how = _official_folder()
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # requests' errors are OSErrors; pooch reports a wrong checksum as ValueError
+    except (OSError, ValueError) as error:  # of requests and of the cache; of pooch for a wrong checksum
         return (
             "the offline sample, BBC News stories of 2004 and 2005. THIS IS NOT AG NEWS,\n"
             f"      which could not be had: {_reason(error)}.\n"
@@ -262,12 +259,12 @@ def _read_sample() -> tuple[list[Row], list[Row]]:
 
 
 def _sample_text(story: bytes) -> str:
+    """Title and description, the shape of an AG News text: first line and first paragraph."""
     try:
         text = story.decode("utf-8")
     except UnicodeDecodeError:
         text = story.decode("latin-1")  # one of the stories
-    paragraphs = [line.strip() for line in text.split("\n") if line.strip()]
-    return " ".join(paragraphs[:2])  # title and description, the shape of an AG News text
+    return " ".join([line.strip() for line in text.split("\n") if line.strip()][:2])
 
 
 # --- vocabulary and batches -----------------------------------------------------------------------------------------

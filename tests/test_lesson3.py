@@ -107,7 +107,9 @@ def test_the_training_loop_reports_means_per_text_and_passes_the_mask(small_bert
 
 
 def test_predict_keeps_the_order_of_the_rows_and_the_training_state_out(small_bert, pad_bert):
-    names = run_cells("3-bert", "predict", torch=torch, tqdm=lambda x: x, pad_bert=pad_bert, device=torch.device("cpu"))
+    names = run_cells(
+        "3-bert", "predict", torch=torch, tqdm=lambda x, **_: x, pad_bert=pad_bert, device=torch.device("cpu")
+    )
     small_bert.train()
     scores = names["predict"](small_bert, ROWS, batch_size=2)
     assert not small_bert.training and not scores.requires_grad

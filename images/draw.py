@@ -1,0 +1,205 @@
+"""Draw the pictures of the course.
+
+python images/draw.py               all pictures, written beside this file
+python images/draw.py NAME.png      only the ones that are named
+"""
+
+import argparse
+from itertools import pairwise
+from math import cos, radians, sin
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.typing import ColorType
+
+HERE = Path(__file__).resolve().parent
+LESSON = HERE.parent / "notebooks" / "en" / "1-attention.ipynb"
+LESSON_CELLS = [  # of lesson 1: all that its translator needs
+    "imports", "seed", "nouns", "other-words", "noun-phrase", "clause", "sentence", "data", "vocabularies",
+    "to-tensors", "encoder", "decoder", "translator", "fit", "bahdanau-attention", "alignment",
+]  # fmt: skip
+
+# --- shared style ---------------------------------------------------------------------------------------------------
+
+BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito, and a grey
+DARK = "#222222"
+UNIT = 0.8  # of the drawings, in inches
+RADIUS = 0.6  # of a node, in units
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 18,
+    "mathtext.fontset": "dejavuserif",
+    "text.color": DARK,
+    "figure.facecolor": "white",
+    "figure.dpi": 125,
+    "savefig.dpi": "figure",
+}
+
+
+def tint(color: ColorType, strength: float) -> tuple[float, ...]:
+    """Mix a colour with white: 0 is white, 1 is the colour itself."""
+    return tuple(1 - strength * (1 - part) for part in to_rgb(color))
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """Make an empty drawing sheet, measured in units, with (0, 0) at the bottom left."""
+    figure = plt.figure(figsize=(width * UNIT, height * UNIT))
+    sheet = figure.add_axes((0, 0, 1, 1))
+    sheet.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    sheet.axis("off")
+    return figure, sheet
+
+
+def box(sheet: Axes, x: float, y: float, width: float, height: float, **style) -> None:
+    """Draw a rounded box centred on (x, y)."""
+    corner = (x - width / 2, y - height / 2)
+    sheet.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0,rounding_size=0.15", **style))
+
+
+def word(sheet: Axes, x: float, y: float, text: str, color: ColorType) -> None:
+    """Draw a word in a white box."""
+    box(sheet, x, y, 1.7, 0.7, facecolor="white", edgecolor=color, linewidth=1.5)
+    sheet.text(x, y - 0.02, text, ha="center", va="center_baseline")
+
+
+def node(sheet: Axes, x: float, y: float, symbol: str, color: ColorType) -> None:
+    """Draw a circle with a symbol in it."""
+    sheet.add_patch(Circle((x, y), RADIUS, facecolor=tint(color, 0.25), edgecolor=color, linewidth=2.5, zorder=3))
+    sheet.text(x, y, symbol, ha="center", va="center", fontsize=23, zorder=4)
+
+
+def arrow(
+    sheet: Axes, start: tuple[float, float], end: tuple[float, float], color: ColorType, width: float = 2
+) -> None:
+    """Draw a straight arrow, `width` points thick; its head grows with it."""
+    shape = f"simple,tail_width={width},head_width={8 + 1.6 * width},head_length={9 + width}"
+    look = {"arrowstyle": shape, "mutation_scale": 1, "facecolor": color, "edgecolor": "none"}
+    sheet.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **look))
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def encoder_decoder_attention() -> Figure:
+    """A recurrent encoder and decoder with attention (Bahdanau et al., 2015), at the output step t = 1."""
+    source = ["the", "big", "wolf", "sees", "the", "girl"]
+    weights = [0.02, 0.06, 0.84, 0.05, 0.01, 0.02]
+    source_x = [3.9, 5.9, 7.9, 9.9, 11.9, 13.9]
+    target = ["", "lupus", "magnus", "puellam"]
+    target_x = [4.9, 7.9, 10.9, 13.9]
+    states = ["s_{t-1}", "s_t", "s_{t+1}", "s_{t+2}"]
+    word_y, encoder_y, weight_y, context_y, decoder_y, target_y = 0.65, 2.05, 3.85, 5.95, 7.8, 9.25
+    now_x = 7.9  # the decoder state of step t, and the context below it
+
+    figure, sheet = canvas(16, 10)
+
+    for name, y, height, color in [
+        ("encoder", 1.45, 2.6, BLUE),
+        ("attention\nweights", weight_y, 1.4, VERMILLION),
+        ("decoder", 8.45, 2.7, GREEN),
+    ]:
+        box(sheet, 8, y, 15.6, height, facecolor=tint(color, 0.08), edgecolor="none", zorder=0)
+        sheet.text(0.5, y, name, color=color, weight="bold", va="center", linespacing=1.3)
+
+    # The encoder reads the source in both directions.
+    for number, (x, text) in enumerate(zip(source_x, source, strict=True), start=1):
+        word(sheet, x, word_y, text, BLUE)
+        arrow(sheet, (x, word_y + 0.35), (x, encoder_y - RADIUS), BLUE)
+        node(sheet, x, encoder_y, f"$h_{number}$", BLUE)
+    for left, right in pairwise(source_x):
+        arrow(sheet, (left + RADIUS, encoder_y + 0.15), (right - RADIUS, encoder_y + 0.15), BLUE)
+        arrow(sheet, (right - RADIUS, encoder_y - 0.15), (left + RADIUS, encoder_y - 0.15), BLUE)
+
+    # Every state goes to the context by its weight.
+    for number, (x, weight) in enumerate(zip(source_x, weights, strict=True), start=1):
+        color, width = tint(VERMILLION, 0.4 + 0.6 * weight), 1.2 + 12 * weight
+        sheet.plot([x, x], [encoder_y + RADIUS, weight_y], color=color, linewidth=width, zorder=1)
+        angle = radians(270 + 28 * (number - 3))  # the arrows arrive side by side on the rim of the context
+        end = (now_x + RADIUS * cos(angle), context_y + RADIUS * sin(angle))
+        arrow(sheet, (x, weight_y + 0.5), end, color, width)
+        box(sheet, x, weight_y, 1.3, 1.1, facecolor="white", edgecolor=color, linewidth=2, zorder=2)
+        sheet.text(x, weight_y + 0.23, rf"$\alpha_{{t,{number}}}$", ha="center", va="center", fontsize=23)
+        sheet.text(x, weight_y - 0.27, f"{weight:.2f}", ha="center", va="center")
+
+    node(sheet, now_x, context_y, "$c_t$", VERMILLION)
+    sheet.text(now_x + 0.9, context_y + 0.25, "context", color=VERMILLION, weight="bold")
+    sheet.text(now_x + 2.7, context_y + 0.25, r"$c_t = \sum_i\, \alpha_{t,i}\, h_i$", fontsize=23)
+
+    # The decoder writes one word at each step.
+    sheet.text(0.5, 7.8, "step $t = 1$", va="center")
+    arrow(sheet, (now_x, context_y + RADIUS), (now_x, decoder_y - RADIUS), VERMILLION, 4)
+    for x, state, text in zip(target_x, states, target, strict=True):
+        color = GREEN if x <= now_x else tint(GREEN, 0.55)  # what comes after step t is paler
+        node(sheet, x, decoder_y, f"${state}$", color)
+        if text:
+            arrow(sheet, (x, decoder_y + RADIUS), (x, target_y - 0.35), color)
+            word(sheet, x, target_y, text, color)
+    for x in target_x:
+        color = GREEN if x < now_x else tint(GREEN, 0.55)
+        arrow(sheet, (x + RADIUS, decoder_y), (min(x + 3 - RADIUS, 15.1), decoder_y), color)
+    sheet.text(15.4, decoder_y, "…", ha="center", va="center", fontsize=22)
+
+    # The query is the state before.
+    look = {"arrowstyle": "-|>", "mutation_scale": 18, "linestyle": "--", "linewidth": 2, "color": GREEN}
+    sheet.add_patch(
+        FancyArrowPatch((4.43, 7.42), (2.75, 4.42), connectionstyle="arc3,rad=0.2", shrinkA=0, shrinkB=0, **look)
+    )
+    sheet.text(2.6, 6.2, "query", ha="right", va="center", color=GREEN, weight="bold")
+    return figure
+
+
+def alignment_matrices() -> Figure:
+    """Alignment matrices after figure 3 of Bahdanau et al. (2015), by the translator of lesson 1, trained here."""
+    cells = {cell.id: cell.source for cell in nbformat.read(LESSON, as_version=4).cells}
+    lesson: dict = {}
+    for cell in LESSON_CELLS:
+        exec(cells[cell], lesson)
+    model = lesson["Translator"](attention=lesson["AdditiveAttention"](64))
+    lesson["fit"](model, 600)
+
+    figure, grid = plt.subplots(2, 2, figsize=(16, 13.6))
+    for axes, length in zip(grid.flat, (8, 9, 11, 12), strict=True):
+        english, latin, positions = lesson["sentence"](length, length)
+        written, weights = lesson["alignment"](model, [(english, latin, positions)])
+        words = [list(lesson["latin_ids"])[i] for i in written[0, : len(latin)]]
+        axes.imshow(weights[0, : len(words)], cmap="Blues", vmin=0, vmax=1)
+        axes.set_xticks(range(len(english)), english, rotation=45, ha="left", rotation_mode="anchor")
+        axes.set_yticks(range(len(words)), words)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.spines[:].set_color(tint(GREY, 0.5))
+    figure.tight_layout(h_pad=2, w_pad=2)
+    return figure
+
+
+PICTURES = {
+    "encoder-decoder-attention.png": encoder_decoder_attention,
+    "bahdanau-fig3.png": alignment_matrices,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME.png", help=", ".join(PICTURES))
+    names = parser.parse_args().names or list(PICTURES)
+    unknown = [name for name in names if name not in PICTURES]
+    if unknown:
+        parser.error(f"no such picture: {', '.join(unknown)}")
+    plt.switch_backend("Agg")
+    plt.rcdefaults()
+    plt.rcParams.update(STYLE)
+    for name in names:
+        figure = PICTURES[name]()
+        figure.savefig(HERE / name, metadata={"Software": None})  # no version inside: the same bytes on every run
+        plt.close(figure)
+        print(name)
+
+
+if __name__ == "__main__":
+    main()
