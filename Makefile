@@ -24,7 +24,7 @@ $(READY): requirements.txt pyproject.toml
 	touch $@
 
 lab: setup
-	$(BIN)/jupyter lab --notebook-dir=. notebooks/$(LANGUAGE)
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/$(LANGUAGE)
 
 test: setup
 	$(BIN)/ruff check
