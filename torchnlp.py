@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 
 __all__ = [
     "device", "tokenizer", "load_dataset", "encode", "padify", "train_epoch",
-    "plot_lines", "plot_bars", "plot_heatmap",
+    "plot_lines", "plot_bars", "plot_heatmap", "plot_matrices",
 ]  # fmt: skip
 
 Row = tuple[int, str]
@@ -437,5 +437,28 @@ def plot_heatmap(
             for (i, j), value in np.ndenumerate(matrix):
                 dark = value > matrix.max() * 0.6
                 ax.text(j, i, form.format(value), ha="center", va="center", color="white" if dark else "black")
+        plt.tight_layout()
+        plt.show()
+
+
+def plot_matrices(
+    matrices: dict[str, Sequence], columns: int = 1, labels: Sequence[str] = (), xlabel: str = "", ylabel: str = ""
+) -> None:
+    """Draw `{title: matrix}` side by side: blue is 1, white 0, red -1; `labels` name the rows and columns of each."""
+    wide, rows = 14 / columns, -(-len(matrices) // columns)
+    with plt.rc_context(STYLE | {"figure.figsize": (14, 0.6 + rows * min(wide, 5)), "axes.grid": False}):
+        _, grid = plt.subplots(rows, columns, squeeze=False)
+        for ax, (title, matrix) in zip(grid.flat, matrices.items(), strict=False):
+            ax.imshow(matrix, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+            ax.set_title(title, fontsize=17 if wide > 2 else 10)
+            ax.set(xlabel=xlabel, ylabel=ylabel)
+            if labels:
+                size = 15 if len(labels) < 10 else 11
+                ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=size)
+                ax.set_yticks(range(len(labels)), labels, fontsize=size)
+            elif wide < 2:
+                ax.set(xticks=[], yticks=[])
+        for ax in grid.flat[len(matrices) :]:
+            ax.axis("off")
         plt.tight_layout()
         plt.show()

@@ -1,7 +1,7 @@
 """Draw the pictures of the course.
 
 python images/draw.py               all pictures, written beside this file
-python images/draw.py NAME.png      only the ones that are named
+python images/draw.py NAME          only the ones that are named
 """
 
 import argparse
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
+from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -178,15 +179,125 @@ def alignment_matrices() -> Figure:
     return figure
 
 
+GATHER_WORDS = ["the", "wolf", "sees", "the", "girl"]
+GATHER_WEIGHTS = [  # made up, like those of any drawing: one row per word that gathers, for each of two layers
+    [[.30, .45, .10, .05, .10], [.35, .30, .20, .05, .10], [.05, .40, .15, .05, .35], [.05, .05, .10, .30, .50],
+     [.05, .10, .25, .35, .25]],
+    [[.15, .40, .25, .05, .15], [.10, .25, .40, .05, .20], [.05, .35, .20, .05, .35], [.05, .15, .20, .20, .40],
+     [.05, .20, .40, .10, .25]],
+]  # fmt: skip
+GATHER_COLORS = [BLUE, GREEN]  # of the layers
+FRAMES_A_SECOND = 8
+FOCUS = 2  # the word that goes first
+
+
+def gathering(sheet: Axes, layer: int, targets: list[int], progress: float, caption: str) -> None:
+    """Two layers of self-attention: in `layer` (0: none yet) the `targets` gather, `progress` from 0 to 1 done."""
+    xs, ys = [3.5 + 2.6 * i for i in range(5)], [2.3, 4.7, 7.1]
+    for y, name in zip(ys, ["words and\npositions", "layer 1", "layer 2"], strict=True):
+        sheet.text(0.4, y, name, color=GREY, weight="bold", va="center", linespacing=1.3)
+    sheet.text(8, 8.5, caption, ha="center", va="center", weight="bold")
+    for x, text in zip(xs, GATHER_WORDS, strict=True):
+        word(sheet, x, 0.75, text, GREY)
+        arrow(sheet, (x, 1.1), (x, ys[0] - RADIUS), GREY)
+    for level in range(1, layer + 1):
+        color = GATHER_COLORS[level - 1]
+        for target in targets if level == layer else range(5):
+            for source, weight in enumerate(GATHER_WEIGHTS[level - 1][target]):
+                (x0, y0), (x1, y1) = (xs[source], ys[level - 1]), (xs[target], ys[level])
+                line = tint(color, 0.2 + weight if level == layer else 0.12)
+                sheet.plot([x0, x1], [y0, y1], color=line, linewidth=1 + 14 * weight, zorder=1)
+                if level == layer and 0 < progress < 1:
+                    dot = (x0 + progress * (x1 - x0), y0 + progress * (y1 - y0))
+                    sheet.add_patch(Circle(dot, 0.1 + 0.25 * weight, facecolor=color, edgecolor="white", zorder=2))
+    for level, y in enumerate(ys):
+        color = [GREY, *GATHER_COLORS][level]
+        for number, x in enumerate(xs):
+            reached = level < layer or level == 0 or (level == layer and number in targets and progress == 1)
+            strength = 0.35 if reached else 0
+            look = {"facecolor": tint(color, strength), "edgecolor": tint(color, 1 if reached else 0.4)}
+            sheet.add_patch(Circle((x, y), RADIUS, linewidth=2.5, zorder=3, **look))
+            if level == 0:
+                sheet.text(x, y, f"+ $p_{number}$", ha="center", va="center", zorder=4)
+
+
+def gathering_steps() -> list[tuple[int, list[int], float, str]]:
+    """The frames of the animation, as arguments of `gathering`."""
+    steps = [(0, [], 1.0, "A vector for each word, plus a vector for its position")] * 16
+    for layer in (1, 2):
+        one = f"Layer {layer}: “{GATHER_WORDS[FOCUS]}” gathers from every word, by weight"
+        for targets, caption in [([FOCUS], one), (list(range(5)), f"Layer {layer}: all words gather at the same time")]:
+            steps += [(layer, targets, (frame + 1) / 10, caption) for frame in range(9)]
+            steps += [(layer, targets, 1.0, caption)] * 10
+    return steps + [(3, [], 1.0, "No word waits for another")] * 16
+
+
+def transformer_animation() -> FuncAnimation:
+    """Every position gathers from all positions at once, layer by layer (Vaswani et al., 2017)."""
+    figure, sheet = canvas(16, 9)
+    figure.set_dpi(75)  # the file stays below 1 MB
+    steps = gathering_steps()
+
+    def draw(number: int) -> None:
+        sheet.clear()
+        sheet.set(xlim=(0, 16), ylim=(0, 9))
+        sheet.axis("off")
+        layer, targets, progress, caption = steps[number]
+        gathering(sheet, min(layer, 2), targets or list(range(5)), progress, caption)
+
+    return FuncAnimation(figure, draw, frames=len(steps))
+
+
+def transformer_still() -> Figure:
+    """The animation in one picture, for print: layer 1 complete, one word of layer 2 gathering."""
+    figure, sheet = canvas(16, 9)
+    gathering(sheet, 2, [FOCUS], 1.0, "Every word gathers from all words, in every layer")
+    return figure
+
+
+def masked_words() -> Figure:
+    """Masked-word prediction (Devlin et al., 2019): what the model reads, what it must guess, and from what."""
+    read = ["[CLS]", "the", "[MASK]", "scored", "in", "the", "final", "[SEP]"]
+    guesses = {"striker": 0.46, "team": 0.2, "player": 0.14, "goal": 0.07}  # made up
+    hidden, xs = read.index("[MASK]"), [1.6 + 1.85 * i for i in range(8)]
+
+    figure, sheet = canvas(16, 10)
+    for x, text in zip(xs, read, strict=True):
+        color = VERMILLION if text == "[MASK]" else BLUE
+        word(sheet, x, 0.8, text, color)
+        arrow(sheet, (x, 1.15), (x, 2.2), color)
+        arrow(sheet, (x, 4.0), (x, 4.75), color if text == "[MASK]" else tint(color, 0.35))
+        strength = 1 if text == "[MASK]" else 0.35
+        look = {"facecolor": tint(color, 0.3 * strength), "edgecolor": tint(color, strength)}
+        box(sheet, x, 5.1, 1.2, 0.6, linewidth=2, **look)
+    box(sheet, 8.1, 3.1, 14.6, 1.8, facecolor=tint(BLUE, 0.12), edgecolor=BLUE, linewidth=2)
+    inside = "encoder: every word looks at all words, left and right"
+    sheet.text(8.1, 3.1, inside, ha="center", va="center", weight="bold")
+    sheet.text(15.4, 5.75, "no loss at the other places", color=GREY, ha="right", va="bottom")
+    arrow(sheet, (xs[hidden], 5.45), (xs[hidden], 6.3), VERMILLION, 4)
+    box(sheet, 4.1, 7.85, 7.2, 3.0, facecolor=tint(VERMILLION, 0.08), edgecolor=VERMILLION, linewidth=2)
+    for number, (text, share) in enumerate(guesses.items()):
+        y = 8.9 - 0.7 * number
+        sheet.text(2.6, y, text, ha="right", va="center")
+        sheet.barh(y, 7 * share, left=2.8, height=0.45, color=VERMILLION if number == 0 else tint(VERMILLION, 0.5))
+    sheet.text(8.1, 8.5, "a probability for each word of the vocabulary", va="center")
+    sheet.text(8.1, 7.5, "loss: how improbable was the true word?", va="center", color=VERMILLION, weight="bold")
+    sheet.set(xlim=(0, 16), ylim=(0, 10))
+    return figure
+
+
 PICTURES = {
     "encoder-decoder-attention.png": encoder_decoder_attention,
     "bahdanau-fig3.png": alignment_matrices,
+    "transformer-animated-explanation.gif": transformer_animation,
+    "transformer-animated-explanation.png": transformer_still,
+    "jalammarBERT-language-modeling-masked-lm.png": masked_words,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME.png", help=", ".join(PICTURES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PICTURES))
     names = parser.parse_args().names or list(PICTURES)
     unknown = [name for name in names if name not in PICTURES]
     if unknown:
@@ -195,9 +306,12 @@ def main() -> None:
     plt.rcdefaults()
     plt.rcParams.update(STYLE)
     for name in names:
-        figure = PICTURES[name]()
-        figure.savefig(HERE / name, metadata={"Software": None})  # no version inside: the same bytes on every run
-        plt.close(figure)
+        picture = PICTURES[name]()
+        if isinstance(picture, FuncAnimation):
+            picture.save(HERE / name, writer=PillowWriter(fps=FRAMES_A_SECOND))
+        else:
+            picture.savefig(HERE / name, metadata={"Software": None})  # no version inside: the same bytes on every run
+        plt.close("all")
         print(name)
 
 

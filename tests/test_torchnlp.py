@@ -272,6 +272,16 @@ def test_plot_heatmap_puts_rows_and_columns_in_place(shown):
     assert [text.get_text() for text in ax.texts] == ["0.0", "1.0", "0.5"]
 
 
+def test_plot_matrices_draws_each_with_its_title_on_one_scale(shown):
+    torchnlp.plot_matrices({"a": [[0.0, 0.5]], "b": [[-1.0, 1.0]], "c": [[0.1, 0.2]]}, columns=2, labels=["x", "y"])
+    drawn = [ax for ax in shown[0].axes if ax.images]
+    assert [ax.get_title() for ax in drawn] == ["a", "b", "c"]
+    assert {ax.images[0].get_clim() for ax in drawn} == {(-1, 1)}
+    assert drawn[1].images[0].get_array().tolist() == [[-1.0, 1.0]]
+    assert [tick.get_text() for tick in drawn[0].get_xticklabels()] == ["x", "y"]
+    assert not shown[0].axes[3].axison  # nothing in the fourth place
+
+
 def test_plots_leave_the_settings_of_the_reader_alone(shown):
     before = plt.rcParams.copy()
     torchnlp.plot_bars({"a": 1}, "n", "title")
