@@ -5,12 +5,15 @@ python images/draw.py NAME          only the ones that are named
 """
 
 import argparse
+import sys
 from itertools import pairwise
 from math import cos, radians, sin
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
+import torch
+import transformers
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -19,6 +22,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.typing import ColorType
 
 HERE = Path(__file__).resolve().parent
+BERT = HERE.parent / "bert"
 LESSON = HERE.parent / "notebooks" / "en" / "1-attention.ipynb"
 LESSON_CELLS = [  # of lesson 1: all that its translator needs
     "imports", "seed", "nouns", "other-words", "noun-phrase", "clause", "sentence", "data", "vocabularies",
@@ -256,9 +260,17 @@ def transformer_still() -> Figure:
 
 
 def masked_words() -> Figure:
-    """Masked-word prediction (Devlin et al., 2019): what the model reads, what it must guess, and from what."""
-    read = ["[CLS]", "the", "[MASK]", "scored", "in", "the", "final", "[SEP]"]
-    guesses = {"striker": 0.46, "team": 0.2, "player": 0.14, "goal": 0.07}  # made up
+    """Masked-word prediction (Devlin et al., 2019): what the model reads, what it must guess; guesses of bert/mlm."""
+    sys.path.append(str(BERT))
+    from masked_lm import load_masked_lm
+
+    tokenizer, model = transformers.BertTokenizer.from_pretrained(BERT), load_masked_lm(BERT).double()
+    batch = tokenizer("she won the gold [MASK] today", return_tensors="pt")
+    read = tokenizer.convert_ids_to_tokens(batch.input_ids[0])
+    with torch.inference_mode():
+        best = model(**batch).logits[0, read.index("[MASK]")].softmax(dim=0).topk(4)
+    guesses = dict(zip(tokenizer.convert_ids_to_tokens(best.indices), best.values.tolist(), strict=True))
+    longest = max(guesses.values())
     hidden, xs = read.index("[MASK]"), [1.6 + 1.85 * i for i in range(8)]
 
     figure, sheet = canvas(16, 10)
@@ -273,15 +285,26 @@ def masked_words() -> Figure:
     box(sheet, 8.1, 3.1, 14.6, 1.8, facecolor=tint(BLUE, 0.12), edgecolor=BLUE, linewidth=2)
     inside = "encoder: every word looks at all words, left and right"
     sheet.text(8.1, 3.1, inside, ha="center", va="center", weight="bold")
-    sheet.text(15.4, 5.75, "no loss at the other places", color=GREY, ha="right", va="bottom")
+    sheet.text(1.0, 5.75, "no loss at the other places", color=GREY, va="bottom")
     arrow(sheet, (xs[hidden], 5.45), (xs[hidden], 6.3), VERMILLION, 4)
-    box(sheet, 4.1, 7.85, 7.2, 3.0, facecolor=tint(VERMILLION, 0.08), edgecolor=VERMILLION, linewidth=2)
+    box(sheet, 11.3, 7.85, 7.2, 3.0, facecolor=tint(VERMILLION, 0.08), edgecolor=VERMILLION, linewidth=2)
     for number, (text, share) in enumerate(guesses.items()):
         y = 8.9 - 0.7 * number
-        sheet.text(2.6, y, text, ha="right", va="center")
-        sheet.barh(y, 7 * share, left=2.8, height=0.45, color=VERMILLION if number == 0 else tint(VERMILLION, 0.5))
-    sheet.text(8.1, 8.5, "a probability for each word of the vocabulary", va="center")
-    sheet.text(8.1, 7.5, "loss: how improbable was the true word?", va="center", color=VERMILLION, weight="bold")
+        sheet.text(9.9, y, text, ha="right", va="center")
+        color = VERMILLION if number == 0 else tint(VERMILLION, 0.5)
+        sheet.barh(y, 3.6 * share / longest, left=10.1, height=0.45, color=color)
+        sheet.text(10.25 + 3.6 * share / longest, y, f"{share:.2f}", va="center")
+    sheet.text(7.3, 8.5, "a probability for each\nword of the vocabulary", ha="right", va="center", linespacing=1.4)
+    sheet.text(
+        7.3,
+        7.1,
+        "loss: how improbable\nwas the true word?",
+        ha="right",
+        va="center",
+        color=VERMILLION,
+        weight="bold",
+        linespacing=1.4,
+    )
     sheet.set(xlim=(0, 16), ylim=(0, 10))
     return figure
 
