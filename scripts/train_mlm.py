@@ -138,9 +138,12 @@ def train(options: argparse.Namespace) -> None:
     held_out = pieces_of([text for _, text in test_rows[:500]][: options.texts], tokenizer)  # enough for the curve
     print(f"{len(runs):,} runs of {sum(map(len, runs)):,} word pieces to learn from, {len(held_out):,} held-out texts")
 
-    model = peft.get_peft_model(MaskedPlaces.from_pretrained(ENCODER), adapters(options.rank))
+    rank, before = options.rank, {}
     if options.more:
-        before = cut_to_rank(load_file(options.output / ADAPTER), options.rank)
+        before = cut_to_rank(load_file(options.output / ADAPTER), rank)
+        rank = next(len(tensor) for name, tensor in before.items() if "lora_A" in name)  # never more than it had
+    model = peft.get_peft_model(MaskedPlaces.from_pretrained(ENCODER), adapters(rank))
+    if before:
         peft.set_peft_model_state_dict(model, before)
     learning, everything = model.get_nb_trainable_parameters()
     print(f"{learning / 1e6:.1f} of {everything / 1e6:.1f} million parameters learn")
@@ -302,7 +305,7 @@ def main() -> None:
     parser.add_argument("--rank", type=int, default=64, help="of the adapters (default 64)")
     parser.add_argument("--masked", type=float, default=0.3, help="share of pieces hidden in training (default 0.3)")
     parser.add_argument("--batch", type=int, default=24, help="texts in a batch (default 24)")
-    parser.add_argument("--more", action="store_true", help="train on what is in --output, cut to --rank")
+    parser.add_argument("--more", action="store_true", help="go on from what is in --output, cut to --rank")
     parser.add_argument("--bf16", action="store_true", help="for a GPU, or a CPU with AVX-512 BF16")
     parser.add_argument("--measure-every", type=int, default=100, metavar="STEPS", help="and save (default 100)")
     parser.add_argument("--texts", type=int, metavar="N", help="only so many texts, to try it out")
