@@ -48,7 +48,7 @@ def load_masked_lm(bert_model: str | Path) -> transformers.BertForMaskedLM:
 
 def check_encoder(adapter: Path, bert_model: Path) -> None:
     with safe_open(adapter, framework="pt") as file:
-        expected = file.metadata()["encoder_sha256"]
+        expected = (file.metadata() or {}).get("encoder_sha256", "unknown")
     found = fingerprint(bert_model)
     if found != expected:
         raise ValueError(

@@ -57,7 +57,7 @@ def bbc_stories() -> list[str]:
 
 
 def pieces_of(texts: list[str], tokenizer) -> list[list[int]]:
-    """Word pieces in runs of at most LONGEST, cut between paragraphs where one ends in time."""
+    """Word pieces in runs of at most LONGEST, cut between paragraphs; the end of a longer paragraph is left out."""
     room = LONGEST - 2
     runs = []
     for text in tqdm(texts, desc="word pieces", unit="text"):
@@ -177,12 +177,23 @@ def train(options: argparse.Namespace) -> None:
         train_dataset=[{"input_ids": run} for run in runs],
         eval_dataset=masked_batches(held_out, tokenizer, replaced=0.8),  # 80/10/10, as in training
     )
-    last = transformers.trainer_utils.get_last_checkpoint(checkpoints)
-    if last:  # not to the same digits as without the stop: what is masked afterwards is drawn anew
-        print(f"going on from {Path(last).name}")
-    trainer.train(resume_from_checkpoint=last)
+    last = last_checkpoint(checkpoints)
+    if last:  # the order of the interrupted pass and what is masked in it are drawn anew: other digits, same recipe
+        print(f"going on from {last.name}")
+    trainer.train(resume_from_checkpoint=last and str(last))
     write(model, trainer.state.log_history, options.output, options.more)
     shutil.rmtree(checkpoints)
+
+
+def last_checkpoint(checkpoints: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; half-written ones are deleted."""
+    for folder in sorted(checkpoints.glob("checkpoint-*"), key=lambda folder: -int(folder.name.split("-")[1])):
+        try:
+            json.loads((folder / "trainer_state.json").read_text())  # what Trainer writes last
+            return folder
+        except (OSError, ValueError):
+            shutil.rmtree(folder)
+    return None
 
 
 def cut_to_rank(adapter: dict[str, torch.Tensor], rank: int) -> dict[str, torch.Tensor]:
@@ -208,7 +219,9 @@ def same_options(options: argparse.Namespace, checkpoints: Path) -> None:
             f"the folder checkpoints/ in {options.output.name}/ to begin anew."
         )
     checkpoints.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(chosen))
+    half = checkpoints / "options.part"
+    half.write_text(json.dumps(chosen))
+    os.replace(half, note)
 
 
 def masked_batches(runs: list[list[int]], tokenizer, size: int = 32, replaced: float = 1.0) -> list[dict]:
@@ -316,6 +329,10 @@ def main() -> None:
         parser.error("--epochs, --rate, --rank, --batch and --measure-every must be above 0")
     if not 0 < options.masked < 1:
         parser.error(f"--masked is a share above 0 and below 1, not {options.masked}")
+    if options.texts is not None and options.texts < 1:
+        parser.error(f"--texts is a number of 1 or more, not {options.texts}")
+    if options.evaluate and options.output != ENCODER / "mlm":
+        parser.error("--evaluate measures bert/mlm; it takes no --output")
     if options.more and not (options.output / ADAPTER).is_file():
         parser.error(f"--more goes on from a finished training, but {options.output.name}/ has no {ADAPTER}")
     if not (ENCODER / "model.safetensors").is_file():
