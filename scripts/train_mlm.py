@@ -10,10 +10,8 @@ that guesses is that of BERT (Devlin et al., 2019), its decoder tied to the word
 
 import argparse
 import json
-import os
 import shutil
 import sys
-import tempfile
 import warnings
 from importlib import resources
 from pathlib import Path
@@ -27,6 +25,7 @@ from scipy.sparse import csr_array
 from tqdm import tqdm
 
 import torchnlp
+from resuming import delete_checkpoints_after, last_checkpoint, other_settings, put_in_place
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bert"))
@@ -178,22 +177,12 @@ def train(options: argparse.Namespace) -> None:
         eval_dataset=masked_batches(held_out, tokenizer, replaced=0.8),  # 80/10/10, as in training
     )
     last = last_checkpoint(checkpoints)
+    delete_checkpoints_after(last, checkpoints)
     if last:  # the order of the interrupted pass and what is masked in it are drawn anew: other digits, same recipe
         print(f"going on from {last.name}")
     trainer.train(resume_from_checkpoint=last and str(last))
     write(model, trainer.state.log_history, options.output, options.more)
     shutil.rmtree(checkpoints)
-
-
-def last_checkpoint(checkpoints: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; half-written ones are deleted."""
-    for folder in sorted(checkpoints.glob("checkpoint-*"), key=lambda folder: -int(folder.name.split("-")[1])):
-        try:
-            json.loads((folder / "trainer_state.json").read_text())  # what Trainer writes last
-            return folder
-        except (OSError, ValueError):
-            shutil.rmtree(folder)
-    return None
 
 
 def cut_to_rank(adapter: dict[str, torch.Tensor], rank: int) -> dict[str, torch.Tensor]:
@@ -211,17 +200,13 @@ def cut_to_rank(adapter: dict[str, torch.Tensor], rank: int) -> dict[str, torch.
 def same_options(options: argparse.Namespace, checkpoints: Path) -> None:
     """Note the options beside the checkpoints; refuse to go on from those of a run with others."""
     chosen = {name: value for name, value in vars(options).items() if name not in ("output", "evaluate")}
-    note = checkpoints / "options.json"
-    if note.is_file() and (before := json.loads(note.read_text())) != chosen:
-        other = {name: before.get(name) for name in chosen if before.get(name) != chosen[name]}
+    if other := other_settings(chosen, checkpoints / "options.json"):
         sys.exit(
             f"train_mlm.py: the run that was stopped had other options: {other}. Start it again with those, or delete "
             f"the folder checkpoints/ in {options.output.name}/ to begin anew."
         )
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    half = checkpoints / "options.part"
-    half.write_text(json.dumps(chosen))
-    os.replace(half, note)
+    with put_in_place(checkpoints) as folder:
+        (folder / "options.json").write_text(json.dumps(chosen))
 
 
 def masked_batches(runs: list[list[int]], tokenizer, size: int = 32, replaced: float = 1.0) -> list[dict]:
@@ -239,14 +224,11 @@ def write(model: peft.PeftModel, history: list[dict], output: Path, more: bool) 
     half = {name: tensor.half().contiguous() for name, tensor in peft.get_peft_model_state_dict(model).items()}
     config = model.peft_config["default"]
     config.base_model_name_or_path = ""  # not a path of this machine
-    with tempfile.TemporaryDirectory(dir=output) as folder:
-        save_file(half, Path(folder) / ADAPTER, metadata={"encoder_sha256": fingerprint(ENCODER)})
+    with put_in_place(output) as folder:
+        save_file(half, folder / ADAPTER, metadata={"encoder_sha256": fingerprint(ENCODER)})
         config.save_pretrained(folder)
-        (Path(folder) / "README.md").unlink(missing_ok=True)  # our own model card stays
-        (Path(folder) / "history.json").write_text(json.dumps(before + curve(history, before), indent=1) + "\n")
-        for file in Path(folder).iterdir():
-            file.chmod(0o644)
-            os.replace(file, output / file.name)
+        (folder / "README.md").unlink(missing_ok=True)  # our own model card stays
+        (folder / "history.json").write_text(json.dumps(before + curve(history, before), indent=1) + "\n")
     print(f"{output.name}/ is written: {(output / ADAPTER).stat().st_size / 1e6:.1f} MB")
 
 

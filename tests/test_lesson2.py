@@ -6,11 +6,11 @@ import random
 import pytest
 import torch
 import transformers
-from lessons import ROOT, code_cells, read, run_cells
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 import torchnlp
+from lessons import ROOT, code_cells, read, run_cells
 
 LAYERS = ("split-heads", "self-attention", "block")
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from lessons import ROOT, run_cells
 from torch.utils.data import DataLoader
+
+from lessons import ROOT, run_cells
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The masked-word head in bert/mlm: it loads, it refuses, it guesses. And the script that trained it."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -13,24 +12,15 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from cloze import CLOZE
-from lessons import ROOT
 from safetensors.torch import load_file, save_file
 
 import torchnlp
+import train_mlm as script
+from cloze import CLOZE
+from lessons import ROOT
+from masked_lm import load_masked_lm
 
 SCRIPT = ROOT / "scripts" / "train_mlm.py"
-
-
-def module(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-load_masked_lm = module(ROOT / "bert" / "masked_lm.py").load_masked_lm
-script = module(SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +86,7 @@ def test_most_plain_gaps_get_a_sensible_first_or_second_guess(model, tokenizer):
             scores = model(**batch).logits[batch.input_ids == tokenizer.mask_token_id][0]
         guesses = tokenizer.convert_ids_to_tokens(scores.topk(2).indices)
         sensible.append(bool(accepted & set(guesses)))
-    assert sum(sensible) >= 13, [sentence for (sentence, _), good in zip(CLOZE, sensible, strict=True) if not good]
+    assert sum(sensible) >= 14, [sentence for (sentence, _), good in zip(CLOZE, sensible, strict=True) if not good]
 
 
 def test_it_fills_gaps_in_unseen_news_far_better_than_the_most_frequent_piece(model, tokenizer):
@@ -162,17 +152,6 @@ def test_bad_options_are_refused_at_once(options, message, monkeypatch, capsys, 
         script.main()
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err.split("error:")[1]
-
-
-def test_a_half_written_checkpoint_is_passed_over(tmp_path):
-    for step, state in {3: "{}", 6: "{}", 9: "", 12: None}.items():
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        if state is not None:
-            (folder / "trainer_state.json").write_text(state)
-    assert script.last_checkpoint(tmp_path) == tmp_path / "checkpoint-6"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-3", "checkpoint-6"]
-    assert script.last_checkpoint(tmp_path / "none") is None
 
 
 def test_a_training_that_is_killed_goes_on_from_its_last_checkpoint(tmp_path):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lessons import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, code_cells, python, read
 
 import torchnlp
+from lessons import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, code_cells, python, read
 
 each_notebook = pytest.mark.parametrize(
     ("language", "lesson"), [(language, lesson) for language in LANGUAGES for lesson in LESSONS]

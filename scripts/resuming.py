@@ -1,0 +1,55 @@
+"""How a script that was stopped goes on: whole files, whole checkpoints, the same settings as before."""
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PARTIAL = ".partial-"  # begins the name of a folder with files that are not yet whole
+
+
+def last_checkpoint(checkpoints: Path, processes: int = 1) -> Path | None:
+    """The newest checkpoint of Trainer in a folder that was written to its end by all processes, if there is one."""
+    folders = checkpoints.glob("checkpoint-*")
+    newest_first = sorted(folders, key=lambda folder: -int(folder.name.split("-")[1]))
+    return next((folder for folder in newest_first if _is_whole(folder, processes)), None)
+
+
+def delete_checkpoints_after(last: Path | None, checkpoints: Path) -> None:
+    """Delete what was half-written after the last whole checkpoint; of several processes one does it."""
+    for folder in checkpoints.glob("checkpoint-*"):
+        if last is None or int(folder.name.split("-")[1]) > int(last.name.split("-")[1]):
+            shutil.rmtree(folder)
+
+
+def _is_whole(folder: Path, processes: int) -> bool:
+    try:
+        json.loads((folder / "trainer_state.json").read_text())  # what the first process writes last
+    except (OSError, ValueError):
+        return False
+    states = ["rng_state.pth"] if processes == 1 else [f"rng_state_{i}.pth" for i in range(processes)]
+    return all(zipfile.is_zipfile(folder / state) for state in states)  # what each process writes last
+
+
+def other_settings(settings: dict, note: Path) -> dict:
+    """What the settings noted beside the checkpoints of a stopped run have otherwise; {} if nothing, or no note."""
+    if not note.is_file():
+        return {}
+    before = json.loads(note.read_text())
+    return {name: before.get(name) for name in settings if before.get(name) != settings[name]}
+
+
+@contextmanager
+def put_in_place(output: Path) -> Iterator[Path]:
+    """An empty folder to write files into; on leaving it without an error each is moved to `output`, whole."""
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=PARTIAL) as name:
+        folder = Path(name)
+        yield folder
+        for file in folder.iterdir():
+            file.chmod(0o644)
+            os.replace(file, output / file.name)
