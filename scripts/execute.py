@@ -9,18 +9,20 @@ import os
 import sys
 import time
 from pathlib import Path
+from textwrap import indent
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
-from nbconvert import HTMLExporter
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
+
+import pages
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def execute(path: Path) -> tuple[nbformat.NotebookNode, CellExecutionError | None]:
+def execute(path: Path) -> tuple[nbformat.NotebookNode, Exception | None]:
     """Run a notebook in its own folder, with a progress bar; give back the copy with outputs, and the error if any."""
     notebook = nbformat.read(path, as_version=4)
     with tqdm(total=len(notebook.cells), desc=path.stem, unit="cell", bar_format="{l_bar}{bar:20}{r_bar}") as bar:
@@ -42,7 +44,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, CellExecutionError | Non
         try:
             client.execute()
             error = None
-        except CellExecutionError as failed:
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as failed:
             error = failed
     for cell in notebook.cells:
         if cell.cell_type == "code":  # a progress bar that has ended says nothing on a page
@@ -52,21 +54,6 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, CellExecutionError | Non
         "language_info": {"name": "python"},
     }
     return notebook, error
-
-
-def write_page(notebook: nbformat.NotebookNode, source: Path, page: Path) -> None:
-    exporter = HTMLExporter(embed_images=True)
-    html, _ = exporter.from_notebook_node(
-        notebook, resources={"metadata": {"name": source.stem, "path": str(source.parent)}}
-    )
-    page.write_text(html, encoding="utf-8")
-
-
-def print_results(notebook: nbformat.NotebookNode) -> None:
-    for cell in notebook.cells:
-        if "result" in cell.metadata.get("tags", []):
-            for output in cell.outputs:
-                print("    " + output.get("text", "").rstrip().replace("\n", "\n    "))
 
 
 def main() -> int:
@@ -89,20 +76,28 @@ def main() -> int:
     for path in paths:
         start = time.perf_counter()
         notebook, error = execute(path)
+        seconds = time.perf_counter() - start
+        if not options.store:
+            notebook.metadata["seconds"] = round(seconds, 1)
         if not (error and options.store):  # a failed run must not overwrite stored outputs
             nbformat.write(notebook, target / path.name)
         if error:
+            if not options.store:
+                (target / f"{path.stem}.html").unlink(missing_ok=True)  # of an earlier run
             print(error, file=sys.stderr)
             print(f"{path.stem} stopped at the error above", file=sys.stderr)
             return 1
-        print(f"{path.stem}: {time.perf_counter() - start:.0f} s", end="")
+        print(f"{path.stem}: {seconds:.0f} s", end="")
         if options.store:
             print(f", outputs stored in notebooks/{options.language}/{path.name}")
         else:
             page = target / f"{path.stem}.html"
-            write_page(notebook, path, page)
+            page.write_text(pages.page(notebook, path, options.language), encoding="utf-8")
             print(f", page: {page.relative_to(ROOT)}")
-            print_results(notebook)
+            print(indent(pages.results_of(notebook), "    "))
+    if not options.store:
+        pages.write_start_page()
+        print("start page: build/index.html")
     return 0
 
 

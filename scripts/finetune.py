@@ -11,6 +11,7 @@ linear decay (Devlin et al., 2019, appendix A.2); many processes by DistributedD
 """
 
 import argparse
+import atexit
 import contextlib
 import hashlib
 import io
@@ -19,9 +20,12 @@ import math
 import os
 import shutil
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
+import filelock
 import numpy as np
 import torch
 import transformers
@@ -29,16 +33,32 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 
 import torchnlp
-from resuming import PARTIAL, delete_checkpoints_after, last_checkpoint, other_settings, put_in_place
+from resuming import PARTIAL, delete_other_checkpoints, last_checkpoint, other_settings, put_in_place
 
 ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 FIRST = int(os.environ.get("RANK", 0)) == 0  # of all processes; the one that speaks
 PROCESSES = int(os.environ.get("WORLD_SIZE", 1))
 
 
 def refuse(message: str) -> None:
-    """End all processes with a message from one of them."""
-    sys.exit(f"finetune.py: {message}" if FIRST else 2)
+    """End all processes with one message: the first process speaks, another one only if the first has not."""
+    if not FIRST:
+        time.sleep(5)  # by then torchrun has ended this process, if the first one refused too
+    sys.exit(f"finetune.py: {message}")
+
+
+def end_with_launcher() -> None:
+    """End this process when torchrun is gone: killed by SIGKILL it leaves its processes behind, still writing."""
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+        os._exit(1)
+
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 # --- options, all checked before any weights are read ----------------------------------------------------------------
@@ -72,11 +92,16 @@ def parse_options() -> argparse.Namespace:
         "--resume", action=argparse.BooleanOptionalAction, default=True, help="go on with a run that was stopped"
     )
     options = parser.parse_args()
-    options.rate = options.rate or (3e-4 if options.freeze else 2e-5)
+    if options.rate is None:
+        options.rate = 3e-4 if options.freeze else 2e-5
     for name in ("rows", "epochs", "batch", "rate", "save_every"):
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
             refuse(f"--{name.replace('_', '-')} must be above 0, not {value}")
+    if not 0 <= options.seed < 2**32:
+        refuse(f"--seed is a number from 0 to {2**32 - 1}, not {options.seed}")
+    if torchnlp.device.type == "cuda" and int(os.environ.get("LOCAL_RANK", 0)) >= torch.cuda.device_count():
+        refuse(f"more processes than GPUs: this machine has {torch.cuda.device_count()}")
     if options.batch % PROCESSES:
         refuse(f"--batch counts the texts of all processes: {options.batch} cannot be shared evenly by {PROCESSES}")
     if options.precision == "auto":
@@ -98,22 +123,32 @@ def has_bf16() -> bool:
 
 def check_model(options: argparse.Namespace) -> None:
     """Refuse a model that is not there or does not fit the options; reads its configuration, not its weights."""
-    if (ROOT / "bert") == Path(options.model) and not (ROOT / "bert" / "model.safetensors").is_file():
-        refuse("the model is not in place; run: python bert/prepare.py")
+    folder = Path(options.model)
+    if folder.is_dir() and not weights_in(folder):
+        command = "; run: python bert/prepare.py" if folder.resolve() == ROOT / "bert" else ""
+        refuse(f"--model {folder.name}: there is no {WEIGHTS[0]} in that folder{command}")
     try:
         config = transformers.AutoConfig.from_pretrained(options.model)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
         with torch.device("meta"):  # shapes only
             model = transformers.AutoModelForSequenceClassification.from_config(config)
-    except (OSError, ValueError) as error:
-        refuse(f"--model {Path(options.model).name}: no model that can be read there: {str(error).splitlines()[0]}")
-    room = config.max_position_embeddings
+        room = min(config.max_position_embeddings, tokenizer.model_max_length)
+        count = config.num_hidden_layers
+    except (OSError, ValueError, AttributeError) as error:
+        refuse(f"--model {folder.name}: no BERT-like model that can be read there: {str(error).splitlines()[0]}")
+    pieces = len(tokenizer)
+    if not len(tokenizer.all_special_ids) < pieces <= config.vocab_size:
+        refuse(f"--model {folder.name}: its tokenizer has {pieces:,} pieces, the model {config.vocab_size:,}")
     if not 3 <= options.longest <= room:
         refuse(f"--longest is a number from 3 to {room} for this model, not {options.longest}")
-    count = config.num_hidden_layers
     if not 0 <= options.freeze <= count:
         refuse(f"--freeze is a number from 0 to {count}, the layers of this model, not {options.freeze}")
     if options.freeze and (layers_of(model) is None or not hasattr(model.base_model, "embeddings")):
         refuse(f"--freeze: the layers of a {config.model_type} are not known here; use --freeze 0")
+
+
+def weights_in(folder: Path) -> Path | None:
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
 
 
 def check_output(output: Path) -> None:
@@ -121,8 +156,15 @@ def check_output(output: Path) -> None:
     if output.exists() and not output.is_dir():
         refuse(f"--output {output.name} is a file; name a folder")
     others = [file for file in output.glob("*") if not file.name.startswith(PARTIAL)]
-    if others and not (output / "settings.json").is_file():
+    if others and not is_ours(output / "settings.json"):
         refuse(f"--output {output.name} is not empty and not from an earlier run; name a new folder")
+
+
+def is_ours(note: Path) -> bool:
+    try:
+        return "rows_sha256" in json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def layers_of(model: torch.nn.Module) -> torch.nn.ModuleList | None:
@@ -191,8 +233,9 @@ def load_model(options: argparse.Namespace, classes: list[str]) -> torch.nn.Modu
             id2label=dict(enumerate(classes)),
             label2id={name: label for label, name in enumerate(classes)},
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # a head for other labels is replaced by a new one
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         refuse(f"--model {Path(options.model).name}: {str(error).splitlines()[0]}")
     if options.freeze:
         model.base_model.embeddings.requires_grad_(False)
@@ -216,6 +259,7 @@ def arguments(options: argparse.Namespace) -> transformers.TrainingArguments:
         use_cpu=torchnlp.device.type == "cpu",
         ddp_find_unused_parameters=False,
         average_tokens_across_devices=False,  # or the reported loss is multiplied by the number of processes
+        logging_nan_inf_filter=False,
         logging_steps=options.save_every,  # else a loss after a restart would be the mean of fewer steps
         save_steps=options.save_every,
         save_total_limit=2,
@@ -242,18 +286,18 @@ def train(options: argparse.Namespace) -> None:
     quiet = contextlib.nullcontext() if FIRST else contextlib.redirect_stdout(io.StringIO())
     with args.main_process_first(), quiet:  # the first one downloads, the others find it there
         rows, test_rows, classes = load_rows(options)
-    settings = noted(options, rows)
-    start_or_go_on(options, settings)
+    start_or_go_on(options, noted(options, rows, test_rows))
 
-    start = time.perf_counter()
     tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
-    examples = tokenize(rows, tokenizer, options.longest)
     test = tokenize(test_rows, tokenizer, options.longest)
+    model = load_model(options, classes)
+    start = time.perf_counter()
+    examples = tokenize(rows, tokenizer, options.longest)
     lengths = [len(example["input_ids"]) for example in examples]
     order = training_order(lengths, options.epochs, options.batch, options.seed)
-    preparing = time.perf_counter() - start
+    args.logging_steps = min(options.save_every, len(order) // options.batch)
     trainer = transformers.Trainer(
-        model=load_model(options, classes),
+        model=model,
         args=args,
         data_collator=transformers.DataCollatorWithPadding(tokenizer),
         train_dataset=[examples[i] for i in order],
@@ -265,9 +309,8 @@ def train(options: argparse.Namespace) -> None:
     done = int(last.name.split("-")[1]) if last else 0
     if FIRST and last:
         print(f"going on from step {done}")
-    start = time.perf_counter()
     trainer.train(resume_from_checkpoint=last and str(last))
-    seconds = preparing + time.perf_counter() - start
+    seconds = time.perf_counter() - start
     scores = trainer.evaluate()
     if FIRST:
         steps = trainer.state.global_step
@@ -275,48 +318,95 @@ def train(options: argparse.Namespace) -> None:
             "rows": len(rows),
             "steps": steps,
             "went_on_from_step": done,
-            "seconds": round(seconds, 2),
+            "seconds": round(seconds, 2),  # since then
             "rows_per_second": round((steps - done) * options.batch / seconds, 2),
         }
         write(trainer.accelerator.unwrap_model(trainer.model), tokenizer, figures, options.output)
         shutil.rmtree(checkpoints)
 
 
-def noted(options: argparse.Namespace, rows: list[torchnlp.Row]) -> dict:
-    """All that decides what comes out: the options, the rows, the processes."""
+def noted(options: argparse.Namespace, rows: list[torchnlp.Row], test_rows: list[torchnlp.Row]) -> dict:
+    """All that decides what comes out: the options, the model, the rows, the processes."""
     left_out = ("output", "resume", "data")
     settings = {name: value for name, value in vars(options).items() if name not in left_out}
-    if Path(options.model).is_dir():
-        settings["model"] = Path(options.model).resolve().name  # not a path of this machine
-    digest = hashlib.sha256("\n".join(f"{label} {text}" for label, text in rows).encode())
-    return settings | {"rows_sha256": digest.hexdigest(), "processes": PROCESSES, "device": torchnlp.device.type}
+    if file := weights_in(Path(options.model)):
+        settings["model"] = file.resolve().parent.name  # not a path of this machine
+        with file.open("rb") as opened:
+            settings["model_sha256"] = hashlib.file_digest(opened, "sha256").hexdigest()
+    for name, some in {"rows_sha256": rows, "test_rows_sha256": test_rows}.items():
+        settings[name] = hashlib.sha256("\n".join(f"{label} {text}" for label, text in some).encode()).hexdigest()
+    return settings | {"processes": PROCESSES, "device": torchnlp.device.type}
 
 
 def start_or_go_on(options: argparse.Namespace, settings: dict) -> None:
-    """Clear the output for a new run, or make sure that the run there is this one and not yet finished."""
+    """Make sure that the run in the output folder, if there is one, is this one and not finished; begin or go on."""
     note, checkpoints = options.output / "settings.json", options.output / "checkpoints"
-    if options.resume and (other := other_settings(settings, note)):
-        refuse(
-            f"the run in {options.output.name}/ had other settings: {other}. Repeat them to go on with it, "
-            "name another --output, or give --no-resume to delete it."
-        )
-    if options.resume and (options.output / "metrics.json").is_file():
-        figures = json.loads((options.output / "metrics.json").read_text())
-        refuse(
-            f"this run is finished, its accuracy is {figures['accuracy']:.4f}: see {options.output.name}/metrics.json. "
-            "--no-resume deletes it and trains again."
-        )
     if FIRST:
-        if not options.resume and options.output.is_dir():
-            shutil.rmtree(options.output)
-        for rest in options.output.glob(f"{PARTIAL}*"):
-            shutil.rmtree(rest)
-        with put_in_place(options.output) as folder:
-            (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
-        checkpoints.mkdir(exist_ok=True)
-        delete_checkpoints_after(last_checkpoint(checkpoints, PROCESSES), checkpoints)
+        try:
+            hold(options.output)
+            if not options.resume:
+                delete_run(options.output)
+            begun = note.is_file()
+            if begun:
+                refuse_another(options.output, settings)
+            options.output.mkdir(parents=True, exist_ok=True)
+            for rest in options.output.glob(f"{PARTIAL}*"):
+                shutil.rmtree(rest)
+            if not begun:
+                with put_in_place(options.output) as folder:
+                    (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+            checkpoints.mkdir(exist_ok=True)
+            delete_other_checkpoints(last_checkpoint(checkpoints, PROCESSES), checkpoints)
+        except OSError as error:
+            refuse(f"--output {options.output.name} cannot be written: {error.strerror}")
     if PROCESSES > 1:
         torch.distributed.barrier()
+        if not note.is_file():
+            refuse("--output must be a folder that all machines see")
+        if other_settings(settings, note):
+            refuse("this machine has other rows, another model or another device than the first one")
+
+
+def refuse_another(output: Path, settings: dict) -> None:
+    """Refuse to go on with a run that had other settings, or that is finished."""
+    other = other_settings(settings, output / "settings.json")
+    if any(name.endswith("rows_sha256") for name in other):
+        refuse(
+            f"the run in {output.name}/ had other rows (other --rows or --data, TORCHNLP_DATA, or the offline sample). "
+            "Give it the same, name another --output, or delete it by --no-resume."
+        )
+    if other:
+        refuse(
+            f"the run in {output.name}/ had other settings: {other}. Repeat them to go on with it, "
+            "name another --output, or delete it by --no-resume."
+        )
+    if (output / "metrics.json").is_file():
+        shutil.rmtree(output / "checkpoints", ignore_errors=True)
+        figures = json.loads((output / "metrics.json").read_text(encoding="utf-8"))
+        refuse(
+            f"this run is finished, its accuracy is {figures['accuracy']:.4f}: see {output.name}/metrics.json. "
+            "--no-resume deletes it and trains again."
+        )
+
+
+def hold(output: Path) -> None:
+    """Hold the output folder as long as this process lives; refuse if another run does."""
+    name = hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:16]
+    lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"finetune-{name}.lock", is_singleton=True)
+    try:
+        lock.acquire(timeout=10)
+    except filelock.Timeout:
+        refuse(f"another run is writing to {output.name}/; wait for it, or end it")
+    atexit.register(lock.release)
+
+
+def delete_run(output: Path) -> None:
+    """Delete an earlier run, so that what is left of it at any time is still known as one."""
+    (output / "metrics.json").unlink(missing_ok=True)
+    if (output / "checkpoints").is_dir():
+        (output / "checkpoints").rename(output / f"{PARTIAL}old")  # at once: no half checkpoint to go on from
+    for file in sorted(output.glob("*"), key=lambda file: file.name == "settings.json"):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
 
 
 def report(options: argparse.Namespace, scores: dict, count: int, history: list[dict]) -> dict:
@@ -341,13 +431,14 @@ def write(model: torch.nn.Module, tokenizer, figures: dict, output: Path) -> Non
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     with put_in_place(output) as folder:  # last: it says that the rest is there
-        (folder / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
+        (folder / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     low, high = figures["interval"]
     print(f"Final accuracy: {figures['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})")
     print(f"{figures['seconds']:.0f} s, {figures['rows_per_second']:.1f} rows per second; written to {output.name}/")
 
 
 def main() -> None:
+    end_with_launcher()
     transformers.logging.set_verbosity_error()
     if not FIRST:
         transformers.logging.disable_progress_bar()

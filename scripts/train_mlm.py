@@ -25,7 +25,7 @@ from scipy.sparse import csr_array
 from tqdm import tqdm
 
 import torchnlp
-from resuming import delete_checkpoints_after, last_checkpoint, other_settings, put_in_place
+from resuming import delete_other_checkpoints, last_checkpoint, other_settings, put_in_place
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bert"))
@@ -177,7 +177,7 @@ def train(options: argparse.Namespace) -> None:
         eval_dataset=masked_batches(held_out, tokenizer, replaced=0.8),  # 80/10/10, as in training
     )
     last = last_checkpoint(checkpoints)
-    delete_checkpoints_after(last, checkpoints)
+    delete_other_checkpoints(last, checkpoints)
     if last:  # the order of the interrupted pass and what is masked in it are drawn anew: other digits, same recipe
         print(f"going on from {last.name}")
     trainer.train(resume_from_checkpoint=last and str(last))

@@ -70,6 +70,9 @@ def command(monkeypatch, tmp_path):
         (["--epochs", 0], "--epochs must be above 0, not 0.0"),
         (["--epochs", "nan"], "--epochs must be above 0, not nan"),
         (["--rate", -1], "--rate must be above 0"),
+        (["--rate", 0], "--rate must be above 0, not 0.0"),
+        (["--seed", -1], "--seed is a number from 0 to 4294967295, not -1"),
+        (["--output", ROOT / "README.md" / "x"], "--output x cannot be written: Not a directory"),
         (["--rate", "fast"], "invalid float value: 'fast'"),
         (["--batch", 0], "--batch must be above 0, not 0"),
         (["--rows", 0], "--rows must be above 0, not 0"),
@@ -82,7 +85,7 @@ def command(monkeypatch, tmp_path):
         (["--data", "nowhere"], "--data names the folder 'nowhere', which does not exist"),
         (["--rows", 100_000], "there are only 1,393 training rows"),
         (["--rows", 10, "--epochs", 1], "10 rows x 1 epochs are less than one batch of 16"),
-        (["--model", ROOT / "images"], "--model images: no model that can be read there"),
+        (["--model", ROOT / "images"], "--model images: there is no model.safetensors in that folder"),
         (["--output", ROOT / "README.md"], "--output README.md is a file; name a folder"),
         (["--output", ROOT / "bert"], "--output bert is not empty and not from an earlier run"),
     ],
@@ -96,9 +99,41 @@ def test_a_batch_that_the_processes_cannot_share_is_refused(command, monkeypatch
     assert "16 cannot be shared evenly by 3" in command()
 
 
-def test_only_the_first_process_speaks(command, monkeypatch):
+def test_another_process_speaks_only_if_the_first_does_not(command, monkeypatch):
+    waited = []
     monkeypatch.setattr(finetune, "FIRST", False)
-    assert command("--epochs", 0) == "2"
+    monkeypatch.setattr(finetune.time, "sleep", waited.append)
+    assert "--epochs must be above 0" in command("--epochs", 0)
+    assert waited == [5]  # by then torchrun has ended it
+
+
+def test_a_model_without_safetensors_or_tokenizer_is_refused(command, tmp_path):
+    folder = tmp_path / "model"
+    transformers.BertConfig(num_hidden_layers=1).save_pretrained(folder)
+    assert "there is no model.safetensors in that folder" in command("--model", folder)
+    (folder / "model.safetensors").touch()
+    assert "its tokenizer has 5 pieces, the model 30,522" in command("--model", folder)
+
+
+def test_a_folder_with_other_settings_of_its_own_is_not_deleted(command, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "settings.json").write_text('{"editor.fontSize": 14}')
+    assert "not empty and not from an earlier run" in command("--no-resume")
+    assert (tmp_path / "out" / "settings.json").is_file()
+
+
+def test_a_second_run_does_not_write_to_the_same_folder(command, tmp_path, monkeypatch):
+    holder = f"import finetune, pathlib; finetune.hold(pathlib.Path({str(tmp_path / 'out')!r})); print('held'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holder],
+        cwd=ROOT / "scripts",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        assert "another run is writing to out/" in command()
+        other.communicate("\n")
 
 
 # --- order of the rows ----------------------------------------------------------------------------------------------
@@ -202,7 +237,7 @@ def test_killed_and_started_again_it_ends_with_the_same_model(one, tmp_path):
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert not (output / "metrics.json").exists()
-    half = output / "checkpoints" / "checkpoint-50"  # and one that was just being written
+    half = output / "checkpoints" / "checkpoint-999"  # and one that was just being written
     half.mkdir()
     (half / "trainer_state.json").write_text("{")
 
@@ -223,8 +258,11 @@ def test_a_finished_run_and_one_with_other_settings_are_not_written_over(one, co
 
 # --- whole checkpoints ----------------------------------------------------------------------------------------------
 
+STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+TWO = ("optimizer.pt", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth")
 
-def checkpoint(folder, step, state='{"global_step": 1}', files=("rng_state.pth",)):
+
+def checkpoint(folder, step, state='{"global_step": 1}', files=STATES):
     path = folder / f"checkpoint-{step}"
     path.mkdir()
     (path / "trainer_state.json").write_text(state)
@@ -233,25 +271,26 @@ def checkpoint(folder, step, state='{"global_step": 1}', files=("rng_state.pth",
     return path
 
 
-def test_the_last_whole_checkpoint_is_found_and_half_ones_after_it_go(tmp_path):
+def test_the_last_whole_checkpoint_is_found_and_all_others_go(tmp_path):
     assert resuming.last_checkpoint(tmp_path) is None
+    checkpoint(tmp_path, 80, files=STATES[1:])  # half-deleted
     whole = checkpoint(tmp_path, 90)
     checkpoint(tmp_path, 100, state='{"global_st')
-    checkpoint(tmp_path, 110, files=())
+    checkpoint(tmp_path, 110, files=STATES[:2])
     cut = checkpoint(tmp_path, 120) / "rng_state.pth"
     cut.write_bytes(cut.read_bytes()[:-40])
     assert resuming.last_checkpoint(tmp_path) == whole
-    resuming.delete_checkpoints_after(whole, tmp_path)
+    resuming.delete_other_checkpoints(whole, tmp_path)
     assert list(tmp_path.iterdir()) == [whole]
 
 
 def test_a_checkpoint_counts_only_when_all_processes_have_written(tmp_path):
-    first = checkpoint(tmp_path, 10, files=("rng_state_0.pth", "rng_state_1.pth"))
-    checkpoint(tmp_path, 20, files=("rng_state_0.pth",))
+    first = checkpoint(tmp_path, 10, files=TWO)
+    checkpoint(tmp_path, 20, files=TWO[:-1])
     assert resuming.last_checkpoint(tmp_path, processes=2) == first
 
 
-def test_files_are_put_in_place_all_or_none(tmp_path):
+def test_files_are_put_in_place_only_when_all_are_written(tmp_path):
     (tmp_path / "a").write_text("old")
     with pytest.raises(ZeroDivisionError), resuming.put_in_place(tmp_path) as folder:
         (folder / "a").write_text("new")
@@ -260,3 +299,21 @@ def test_files_are_put_in_place_all_or_none(tmp_path):
     with resuming.put_in_place(tmp_path) as folder:
         (folder / "a").write_text("new")
     assert (tmp_path / "a").read_text() == "new" and len(list(tmp_path.iterdir())) == 1
+
+
+RUN_FILES = ["settings.json", "config.json", "model.safetensors", "metrics.json"]
+
+
+@pytest.mark.parametrize("files", [RUN_FILES[:count] for count in range(5)] + [["settings.json", "model.safetensors"]])
+@pytest.mark.parametrize("folders", [[], [".partial-abc"], ["checkpoints"], ["checkpoints", ".partial-old"]])
+def test_whatever_a_kill_leaves_of_a_run_is_known_as_one_and_can_be_deleted(files, folders, tmp_path):
+    if "checkpoints" in folders and not files:
+        pytest.skip("settings.json is written before there are checkpoints")
+    for name in folders:
+        (tmp_path / "out" / name).mkdir(parents=True)
+    for name in files:
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_text('{"rows_sha256": "1"}')
+    finetune.check_output(tmp_path / "out")  # does not refuse
+    finetune.delete_run(tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*"))

@@ -19,7 +19,10 @@ def read(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.ko.md", "CONTRIBUTING.md"])
+DOCUMENTS = ["README.md", "README.ko.md", "CONTRIBUTING.md", "docs/teaching.md", "docs/teaching.ko.md"]
+
+
+@pytest.mark.parametrize("readme", DOCUMENTS)
 def test_every_command_of_the_documents_exists(readme):
     targets = set(re.findall(r"^(\w+):", read("Makefile"), flags=re.MULTILINE))
     assert (
@@ -29,7 +32,7 @@ def test_every_command_of_the_documents_exists(readme):
     for script in re.findall(r"python ([\w/]+\.py)", read(readme)):
         assert (ROOT / script).is_file(), script
     for link in re.findall(r"\]\((?!http|#)([^)#]+)", read(readme)):
-        assert (ROOT / link).exists(), link
+        assert (ROOT / readme).parent.joinpath(link).exists(), link
 
 
 def test_ci_runs_the_test_command_of_the_readme():
@@ -37,15 +40,15 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert read(".ci/run").rstrip().endswith("make test")
 
 
-def test_both_readmes_have_the_same_commands_and_figures():
-    english, korean = (read(name) for name in ("README.md", "README.ko.md"))
+@pytest.mark.parametrize("name", ["README", "docs/teaching"])
+def test_both_languages_of_a_document_have_the_same_commands_and_figures(name):
+    english, korean = (read(name + ending) for ending in (".md", ".ko.md"))
     without_comments = [
         re.sub(r" *#.*", "", "\n".join(re.findall(r"```.*?```", text, re.DOTALL))) for text in (english, korean)
     ]
     assert without_comments[0] == without_comments[1]
-    tables = [
-        re.findall(r"\d[\d.,]*", "\n".join(re.findall(r"^\|.*$", text, re.MULTILINE))) for text in (english, korean)
-    ]
+    tables = ["\n".join(re.findall(r"^\|.*$", text, re.MULTILINE)) for text in (english, korean)]
+    tables = [re.findall(r"\d+(?:[.,]\d+)*", table) for table in tables]
     assert tables[0] == tables[1]
 
 

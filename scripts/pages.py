@@ -1,0 +1,141 @@
+"""Lessons as self-contained HTML: pages to read, slides to project, a start page. Nothing is loaded from a network.
+
+python scripts/pages.py    every lesson as it is stored, in both languages, as slides in build/slides/
+
+MathJax and reveal.js come from installed packages and are written into each file.
+"""
+
+import argparse
+from functools import cache
+from importlib.metadata import files
+from pathlib import Path
+
+import nbformat
+from jinja2 import Template
+from markupsafe import Markup
+from nbconvert import HTMLExporter, SlidesExporter
+from tqdm import tqdm
+
+from resuming import put_in_place
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+LANGUAGES = {"en": "English", "ko": "한국어"}
+START_PAGE = {"en": "All lessons", "ko": "강의 목록"}
+SLIDES = {"en": "slides", "ko": "슬라이드"}
+COMMAND = {"en": "make", "ko": "make KO=1"}
+
+
+@cache
+def packaged(package: str, ending: str) -> str:
+    """The text of a file that an installed package carries, safe inside a <script> or <style>."""
+    found = [file for file in files(package) or [] if str(file).endswith(ending)]
+    if len(found) != 1:
+        raise FileNotFoundError(f"the package {package} has {len(found)} files {ending}; run: make setup")
+    return found[0].read_text(encoding="utf-8").replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def own(name: str) -> str:
+    return (TEMPLATES / "course" / name).read_text(encoding="utf-8")
+
+
+def title_of(notebook: nbformat.NotebookNode) -> str:
+    """The first heading of a lesson."""
+    return notebook.cells[0].source.splitlines()[0].lstrip("# ")
+
+
+def export(kind: type, notebook: nbformat.NotebookNode, source: Path, language: str, **parts: str) -> str:
+    exporter = kind(
+        extra_template_basedirs=[str(TEMPLATES)],
+        template_name="course",
+        template_file="slides.html.j2" if kind is SlidesExporter else "page.html.j2",
+        embed_images=True,
+        language_code=language,
+    )
+    resources = {
+        "metadata": {"name": source.stem, "path": str(source.parent)},  # where its pictures are looked up
+        "title": title_of(notebook),
+        "start_page": START_PAGE[language],
+        "mathjax": packaged("sphinx-mathjax-offline", "mathjax/tex-svg-full.js"),
+    }
+    notebook = notebook.copy()
+    notebook.metadata = {"title": title_of(notebook), **notebook.metadata}
+    html, _ = exporter.from_notebook_node(notebook, resources=resources | parts)
+    return html
+
+
+def page(notebook: nbformat.NotebookNode, source: Path, language: str) -> str:
+    """A lesson as one HTML file to read; `source` is the notebook's path, for its pictures."""
+    return export(HTMLExporter, notebook, source, language, page_css=own("page.css"))
+
+
+def slides(notebook: nbformat.NotebookNode, source: Path, language: str) -> str:
+    """A lesson as one HTML file to project: arrows turn the slides, S opens the notes, ?print-pdf prints."""
+    reveal = {
+        "reveal_js": packaged("sphinx-revealjs", "revealjs/dist/reveal.js"),
+        "reveal_css": packaged("sphinx-revealjs", "revealjs/dist/reveal.css"),
+        "reveal_notes": packaged("sphinx-revealjs", "plugin/notes/notes.js"),
+    }
+    reveal |= {"slides_css": own("slides.css"), "slides_js": own("slides.js")}
+    return export(SlidesExporter, notebook, source, language, **reveal)
+
+
+def write_slides() -> None:
+    target = BUILD / "slides"
+    target.mkdir(parents=True, exist_ok=True)
+    paths = sorted((ROOT / "notebooks").glob("*/*.ipynb"))
+    for path in tqdm(paths, desc="slides", unit="lesson"):
+        language = path.parent.name
+        html = slides(nbformat.read(path, as_version=4), path, language)
+        (target / f"{path.stem}.{language}.html").write_text(html, encoding="utf-8")
+
+
+def write_start_page() -> None:
+    """Write build/index.html: every page and every deck that is there, with run times and results of the pages."""
+    lessons = sorted(path.stem for path in (ROOT / "notebooks" / "en").glob("*.ipynb"))
+    rows = [[links(lesson, language) for language in LANGUAGES] for lesson in lessons]
+    html = Template(own("start.html.j2"), autoescape=True, trim_blocks=True).render(
+        css=Markup(own("page.css")), languages=LANGUAGES.values(), rows=rows
+    )
+    with put_in_place(BUILD) as folder:
+        (folder / "index.html").write_text(html, encoding="utf-8")
+
+
+def links(lesson: str, language: str) -> dict[str, str]:
+    """What the start page shows of one lesson in one language; links to files that are there."""
+    page, slides = f"{language}/{lesson}.html", f"slides/{lesson}.{language}.html"
+    is_run = (BUILD / page).is_file() and (BUILD / page).with_suffix(".ipynb").is_file()
+    folder = BUILD if is_run else ROOT / "notebooks"
+    notebook = nbformat.read(folder / language / f"{lesson}.ipynb", as_version=4)
+    return {
+        "title": title_of(notebook),
+        "page": page if is_run else "",
+        "slides": slides if (BUILD / slides).is_file() else "",
+        "word": SLIDES[language],
+        "command": COMMAND[language],
+        "seconds": f"{notebook.metadata.get('seconds', 0):.0f}",
+        "results": results_of(notebook),
+    }
+
+
+def results_of(notebook: nbformat.NotebookNode) -> str:
+    """What the cells with a lesson's main results printed."""
+    return "".join(
+        output.get("text", "")
+        for cell in notebook.cells
+        if "result" in cell.metadata.get("tags", [])
+        for output in cell.get("outputs", [])
+    ).rstrip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    write_slides()
+    write_start_page()
+    print("slides: build/slides/; start page: build/index.html")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+// A slide that is too tall is set smaller, step by step, until it fits; then the show starts.
+const [WIDTH, HEIGHT] = [1280, 720];
+
+function fit(slide) {
+  const content = slide.querySelector(".fit");
+  let zoom = 1;
+  while (content.getBoundingClientRect().height > HEIGHT && zoom > 0.4) {
+    zoom = Math.round((zoom - 0.02) * 100) / 100;
+    content.style.zoom = zoom;
+  }
+  slide.dataset.zoom = zoom;
+  const image = content.querySelector("img");
+  if (zoom === 1 && image) {  // a picture may use the room that is left
+    const room = HEIGHT - content.getBoundingClientRect().height;
+    image.style.maxHeight = `${Math.floor(image.getBoundingClientRect().height + room)}px`;
+  }
+}
+
+async function start() {
+  await MathJax.startup.promise;
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
+  document.documentElement.classList.add("measuring");
+  document.querySelectorAll(".slides section[data-slide]").forEach(fit);
+  document.documentElement.classList.remove("measuring");
+  await Reveal.initialize({
+    width: WIDTH, height: HEIGHT, margin: 0, center: false, controlsLayout: "edges", hash: true, slideNumber: "c/t",
+    transition: "none", backgroundTransition: "none", pdfSeparateFragments: false, plugins: [RevealNotes],
+  });
+}
+
+start();
