@@ -137,6 +137,7 @@ SCRIPT = """function (box, data) {
     const select = add(label, "select", {"data-choose": name, style: "font-size: 15px"});
     for (let i = 1; i <= count; i++) add(select, "option", {value: i}, i);
     select.value = first;
+    if (count === 1) label.style.display = "none";  // nothing to choose
     select.addEventListener("change", draw);
     return select;
   };
