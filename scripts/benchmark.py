@@ -347,7 +347,7 @@ WORDS = {
         "about": "Medians of {runs} runs in turns, on {machine}; {rows:,} training rows for the first table.",
         "cores": "{cores} cores of an {processor}, no GPU",
         "gpu": "{device}",
-        "training": ["fine-tuning, one pass", "seconds", "rows per second", "speed", "accuracy", "peak memory"],
+        "training": ["fine-tuning, 1 epoch", "seconds", "rows per second", "speed", "accuracy", "peak memory"],
         "seed_loop": "the loop this course started from",
         "plain_trainer": "`Trainer` with its defaults",
         "lesson_loop": "**the loop of lesson 3**",

@@ -92,7 +92,7 @@ def main() -> int:
             print(f", outputs stored in notebooks/{options.language}/{path.name}")
         else:
             page = target / f"{path.stem}.html"
-            page.write_text(pages.page(notebook, path, options.language), encoding="utf-8")
+            page.write_text(pages.page(notebook, path.stem, options.language), encoding="utf-8")
             print(f", page: {page.relative_to(ROOT)}")
             print(indent(pages.results_of(notebook), "    "))
     if not options.store:

@@ -6,6 +6,7 @@ MathJax and reveal.js come from installed packages and are written into each fil
 """
 
 import argparse
+import copy
 from functools import cache
 from importlib.metadata import files
 from pathlib import Path
@@ -45,7 +46,7 @@ def title_of(notebook: nbformat.NotebookNode) -> str:
     return notebook.cells[0].source.splitlines()[0].lstrip("# ")
 
 
-def export(kind: type, notebook: nbformat.NotebookNode, source: Path, language: str, **parts: str) -> str:
+def export(kind: type, notebook: nbformat.NotebookNode, name: str, language: str, **parts: str) -> str:
     exporter = kind(
         extra_template_basedirs=[str(TEMPLATES)],
         template_name="course",
@@ -54,23 +55,25 @@ def export(kind: type, notebook: nbformat.NotebookNode, source: Path, language: 
         language_code=language,
     )
     resources = {
-        "metadata": {"name": source.stem, "path": str(source.parent)},  # where its pictures are looked up
+        "metadata": {"name": name, "path": str(ROOT)},  # where its pictures are looked up
         "title": title_of(notebook),
         "start_page": START_PAGE[language],
         "mathjax": packaged("sphinx-mathjax-offline", "mathjax/tex-svg-full.js"),
     }
-    notebook = notebook.copy()
-    notebook.metadata = {"title": title_of(notebook), **notebook.metadata}
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":  # nbconvert embeds no picture from above the folder that it is given
+            cell.source = cell.source.replace("](../../images/", "](images/")
     html, _ = exporter.from_notebook_node(notebook, resources=resources | parts)
     return html
 
 
-def page(notebook: nbformat.NotebookNode, source: Path, language: str) -> str:
-    """A lesson as one HTML file to read; `source` is the notebook's path, for its pictures."""
-    return export(HTMLExporter, notebook, source, language, page_css=own("page.css"))
+def page(notebook: nbformat.NotebookNode, name: str, language: str) -> str:
+    """A lesson as one HTML file to read; `name` is that of its notebook, such as 3-bert."""
+    return export(HTMLExporter, notebook, name, language, page_css=own("page.css"))
 
 
-def slides(notebook: nbformat.NotebookNode, source: Path, language: str) -> str:
+def slides(notebook: nbformat.NotebookNode, name: str, language: str) -> str:
     """A lesson as one HTML file to project: arrows turn the slides, S opens the notes, ?print-pdf prints."""
     reveal = {
         "reveal_js": packaged("sphinx-revealjs", "revealjs/dist/reveal.js"),
@@ -78,7 +81,7 @@ def slides(notebook: nbformat.NotebookNode, source: Path, language: str) -> str:
         "reveal_notes": packaged("sphinx-revealjs", "plugin/notes/notes.js"),
     }
     reveal |= {"slides_css": own("slides.css"), "slides_js": own("slides.js")}
-    return export(SlidesExporter, notebook, source, language, **reveal)
+    return export(SlidesExporter, notebook, name, language, **reveal)
 
 
 def write_slides() -> None:
@@ -87,7 +90,7 @@ def write_slides() -> None:
     paths = sorted((ROOT / "notebooks").glob("*/*.ipynb"))
     for path in tqdm(paths, desc="slides", unit="lesson"):
         language = path.parent.name
-        html = slides(nbformat.read(path, as_version=4), path, language)
+        html = slides(nbformat.read(path, as_version=4), path.stem, language)
         (target / f"{path.stem}.{language}.html").write_text(html, encoding="utf-8")
 
 
