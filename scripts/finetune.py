@@ -350,8 +350,7 @@ def start_or_go_on(options: argparse.Namespace, settings: dict) -> None:
             if begun:
                 refuse_another(options.output, settings)
             options.output.mkdir(parents=True, exist_ok=True)
-            for rest in options.output.glob(f"{PARTIAL}*"):
-                shutil.rmtree(rest)
+            delete_partial(options.output)
             if not begun:
                 with put_in_place(options.output) as folder:
                     (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
@@ -400,9 +399,15 @@ def hold(output: Path) -> None:
     atexit.register(lock.release)
 
 
+def delete_partial(output: Path) -> None:
+    for folder in output.glob(f"{PARTIAL}*"):
+        shutil.rmtree(folder)
+
+
 def delete_run(output: Path) -> None:
     """Delete an earlier run, so that what is left of it at any time is still known as one."""
     (output / "metrics.json").unlink(missing_ok=True)
+    delete_partial(output)
     if (output / "checkpoints").is_dir():
         (output / "checkpoints").rename(output / f"{PARTIAL}old")  # at once: no half checkpoint to go on from
     for file in sorted(output.glob("*"), key=lambda file: file.name == "settings.json"):
