@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ import pytest
 NOISE = re.compile(r"Warning\b|/(?:home|root|tmp|Users|work|opt)/|\x1b\[")
 
 
+ROOT = Path(__file__).parent
 ENGLISH_DATA = pytest.StashKey()
 
 
@@ -25,7 +27,7 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     if item.path.suffix == ".ipynb":
-        data = "sample" if item.path.parent.name == "ko" else item.config.stash[ENGLISH_DATA]
+        data = "sample" if "ko" in item.path.relative_to(ROOT).parts else item.config.stash[ENGLISH_DATA]
         os.environ.pop("TORCHNLP_DATA", None)
         if data:
             os.environ["TORCHNLP_DATA"] = data

@@ -1,7 +1,7 @@
 """Execute the notebooks of one language from top to bottom.
 
 python scripts/execute.py en            executed copies and HTML pages go to build/en/
-python scripts/execute.py --store en    the outputs are stored in notebooks/en/ instead, for a commit
+python scripts/execute.py --store en    the outputs are stored in notebooks/en/ instead, solutions too, for a commit
 """
 
 import argparse
@@ -59,7 +59,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, Exception | None]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("language", choices=["en", "ko"])
-    parser.add_argument("lessons", nargs="*", help="such as 3-bert; by default all of them")
+    parser.add_argument("lessons", nargs="*", help="such as 3-bert or solutions/3-bert; by default all lessons")
     parser.add_argument("--store", action="store_true", help="store the outputs in the notebooks themselves")
     options = parser.parse_args()
     if options.store and os.environ.get("TORCHNLP_DATA", "sample") == "sample":
@@ -67,31 +67,32 @@ def main() -> int:
 
     source = ROOT / "notebooks" / options.language
     target = source if options.store else ROOT / "build" / options.language
-    target.mkdir(parents=True, exist_ok=True)
-    names = options.lessons or sorted(path.stem for path in source.glob("*.ipynb"))
-    paths = [source / f"{name}.ipynb" for name in names]
+    found = [*sorted(source.glob("*.ipynb")), *(sorted(source.glob("solutions/*.ipynb")) if options.store else [])]
+    paths = [source / f"{name}.ipynb" for name in options.lessons] or found
     for path in paths:
         if not path.is_file():
             parser.error(f"there is no lesson {path.stem} in notebooks/{options.language}/")
     for path in paths:
+        result = target / path.relative_to(source)
+        result.parent.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
         notebook, error = execute(path)
         seconds = time.perf_counter() - start
         if not options.store:
             notebook.metadata["seconds"] = round(seconds, 1)
         if not (error and options.store):  # a failed run must not overwrite stored outputs
-            nbformat.write(notebook, target / path.name)
+            nbformat.write(notebook, result)
         if error:
             if not options.store:
-                (target / f"{path.stem}.html").unlink(missing_ok=True)  # of an earlier run
+                result.with_suffix(".html").unlink(missing_ok=True)  # of an earlier run
             print(error, file=sys.stderr)
             print(f"{path.stem} stopped at the error above", file=sys.stderr)
             return 1
         print(f"{path.stem}: {seconds:.0f} s", end="")
         if options.store:
-            print(f", outputs stored in notebooks/{options.language}/{path.name}")
+            print(f", outputs stored in {result.relative_to(ROOT)}")
         else:
-            page = target / f"{path.stem}.html"
+            page = result.with_suffix(".html")
             page.write_text(pages.page(notebook, path.stem, options.language), encoding="utf-8")
             print(f", page: {page.relative_to(ROOT)}")
             print(indent(pages.results_of(notebook), "    "))

@@ -13,18 +13,20 @@ import pytest
 import torchnlp
 from lessons import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, code_cells, python, read
 
+ALL = [*LESSONS, *(f"solutions/{lesson}" for lesson in LESSONS)]
 each_notebook = pytest.mark.parametrize(
-    ("language", "lesson"), [(language, lesson) for language in LANGUAGES for lesson in LESSONS]
+    ("language", "lesson"), [(language, lesson) for language in LANGUAGES for lesson in ALL]
 )
 
 
-def test_there_are_lessons_and_each_has_its_twin():
+def test_there_are_lessons_and_each_has_its_twin_and_its_solutions():
     assert LESSONS
     for language in LANGUAGES:
-        assert sorted(path.stem for path in (NOTEBOOKS / language).glob("*.ipynb")) == LESSONS
+        for folder in (NOTEBOOKS / language, NOTEBOOKS / language / "solutions"):
+            assert sorted(path.stem for path in folder.glob("*.ipynb")) == LESSONS
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("lesson", ALL)
 def test_both_languages_have_the_same_cells(lesson):
     english, korean = (
         [(cell.id, cell.cell_type, cell.metadata) for cell in read(language, lesson).cells] for language in LANGUAGES
@@ -35,13 +37,13 @@ def test_both_languages_have_the_same_cells(lesson):
     assert english == korean
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("lesson", ALL)
 def test_both_languages_run_the_same_code(lesson):
     for english, korean in zip(*(code_cells(read(language, lesson)) for language in LANGUAGES), strict=True):
         assert ast.dump(python(english.source)) == ast.dump(python(korean.source)), english.id
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("lesson", ALL)
 def test_the_prose_is_in_the_language_of_its_folder(lesson):
     hangul = re.compile("[가-힣]")
     for english, korean in zip(read("en", lesson).cells, read("ko", lesson).cells, strict=True):
@@ -149,5 +151,5 @@ def test_code_comparison_sees_code_and_not_comments():
 
 def test_stored_notebooks_are_valid():
     for language in LANGUAGES:
-        for lesson in LESSONS:
+        for lesson in ALL:
             nbformat.validate(read(language, lesson))
