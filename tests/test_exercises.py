@@ -7,12 +7,13 @@ import sys
 import textwrap
 import tomllib
 
+import numpy
 import pytest
 import torch
 
 import exercises
 from lessons import LANGUAGES, LESSONS, ROOT, code_cells, read
-from wrong_answers import WRONG
+from wrong_answers import RIGHT, WRONG
 
 NUMBERS = list(exercises.EXERCISES)
 SEEDS = range(12)
@@ -114,13 +115,19 @@ def test_a_wrong_answer_gets_its_hint_with_any_hidden_inputs(number, mistake, mo
     source = changed(number, replacements)
     for seed in SEEDS:
         mark, name, values = examine(number, source, seed)
-        assert mark == ("open" if hint == "open_bug" else "wrong")
+        assert mark == ("open" if hint.startswith("open") else "wrong")
         assert name == hint, (seed, values)
     for language in LANGUAGES:
         monkeypatch.setattr(exercises, "LANGUAGE", language)
         mark, said = exercises.verdict(number, *answers(number, source))
         assert said and "{" not in said and "\n" not in said
         assert bool(re.search("[가-힣]", said)) == (language == "ko"), said
+
+
+@pytest.mark.parametrize(("number", "way"), [(number, way) for number, ways in RIGHT.items() for way in ways])
+def test_a_right_answer_that_is_written_differently_is_solved(number, way):
+    for seed in SEEDS:
+        assert examine(number, changed(number, RIGHT[number][way]), seed) == ("solved", "", {})
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -170,7 +177,7 @@ def test_check_prints_one_line_and_progress_remembers_it(capsys, monkeypatch):
         "✗ 1.3 not yet: row 0 may look at position 1: that is the future",
         "✓ 1.1 solved",
         "lesson 1: 1 of 6 exercises solved: ✓ 1.1  ○ 1.2  ✗ 1.3  ○ 1.4  ○ 1.5  ○ 1.6",
-        "○ 1.1 아직 풀지 않았습니다",
+        "○ 1.1 아직 풀지 않았습니다: 아직 채우지 않은 것: weight",
         "1강: 연습 문제 6개 가운데 0개를 풀었습니다: ○ 1.1  ○ 1.2  ✗ 1.3  ○ 1.4  ○ 1.5  ○ 1.6",
     ]
 
@@ -195,14 +202,37 @@ def test_an_exercise_that_is_not_there_is_named():
         exercises.check("1.9", None)
 
 
-@pytest.mark.parametrize(
-    "answer", [None, 3, "x", [], {}, torch, lambda *_: None, lambda *_: 3, lambda *_: "x", lambda *_: []]
-)
+VALUES = [None, 3, "x", [], {}, torch, float("nan"), 10**400, 1j, torch.ones(2, 2), torch.ones(1, device="meta")]
+VALUES += [numpy.ones(3), [[1, ...]], torch.eye(3).to_sparse(), torch.ones(3, requires_grad=True), (None, None)]
+FOREIGN = VALUES + [lambda *_, value=value: value for value in VALUES] + [lambda *_: iter([1]), lambda *_: sys.exit()]
+NAMES = {"1.1": ["weight", "result", "shifted"], "2.1": ["head_size", "weights_shape", "times_parameters"]}
+NAMES["3.1"] = ["shape", "padding", "mask_sum"]
+
+
 @pytest.mark.parametrize("number", NUMBERS)
-def test_no_answer_of_a_foreign_kind_raises_or_is_solved(number, answer):
+def test_no_answer_of_a_foreign_kind_raises_or_is_solved(number):
     count = exercises.EXERCISES[number].__code__.co_argcount
-    mark, said = exercises.verdict(number, *[answer] * count)
-    assert mark == "wrong" and said
+    for value in FOREIGN:
+        answers = [[value] * count]
+        if number in NAMES:
+            answers.append([dict.fromkeys(NAMES[number], value)])
+        for answer in answers:
+            mark, said = exercises.verdict(number, *answer)
+            assert mark != "solved" and "\n" not in said
+            assert said or mark == "open"
+
+
+def test_a_seed_set_by_the_student_does_not_repeat_the_hidden_inputs():
+    seen = set()
+
+    def mask(tokens, window):
+        torch.manual_seed(0)
+        seen.add((tokens, window))
+        steps = torch.arange(tokens).unsqueeze(1) - torch.arange(tokens)
+        return (steps >= 0) & (steps < window)
+
+    assert exercises.verdict("1.3", mask)[0] == "solved"
+    assert len(seen) > 8
 
 
 def test_every_check_says_what_it_checks():

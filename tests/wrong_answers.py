@@ -7,6 +7,8 @@ WRONG = {
     "1.1": {
         "gives the score for the weight": ("score", "0.25", "7"),
         "lets one key take all": ("hard", "0.25", "1.0"),
+        "writes a percentage": ("no_weight", "0.25", "25"),
+        "adds 100 to the weight": ("no_weight", "0.67", "100.67"),
         "shares among two": ("equal", "0.25", "0.5"),
         "adds up the values": ("sum", "6,", "24,"),
         "takes the last value": ("single", "6,", "12,"),
@@ -40,6 +42,11 @@ WRONG = {
             "position.unsqueeze(1) - position",
             "position - position.unsqueeze(1)",
         ),
+        "hides the future and forgets the window": (
+            "inverted",
+            "return (steps >= 0) & (steps < window)",
+            "return torch.ones(tokens, tokens).triu(1).bool()",
+        ),
         "forgets the future": ("future", "(steps >= 0) & ", ""),
         "takes the distance to both sides": ("future", "(steps >= 0) & (steps < window)", "steps.abs() < window"),
         "leaves the word itself out": ("not_itself", "steps >= 0", "steps > 0"),
@@ -69,6 +76,9 @@ WRONG = {
             'scores.masked_fill(~real.unsqueeze(1), float("-inf"))',
             'scores + ~real.unsqueeze(1) * float("-inf")',
         ),
+        "fills in a number that only looks small enough": ("leak", 'float("-inf")', "-100.0"),
+        "forgets the values": ("shape", " @ value", ""),
+        "forgets the dimension of the targets": ("stops", "~real.unsqueeze(1)", "~real"),
         "loses the root": ("unscaled", " / key.shape[-1] ** 0.5", ""),
         "divides by the size": ("other", "** 0.5", ""),
         "masks in the input": (
@@ -97,6 +107,31 @@ WRONG = {
         """,
         ),
         "forgets the earlier parts": ("last_part", "* factor", "* 0"),
+        "begins with minus infinity minus itself": ("start", "(scores - new).exp()", "(scores - largest).exp()"),
+        "subtracts a maximum of each part": (
+            "own_maximum",
+            "new = torch.maximum(largest, scores.max())",
+            "new = scores.max()",
+            "(largest - new).exp()",
+            "1",
+        ),
+        "holds all parts": (
+            "all_at_once",
+            """
+            def attention_in_parts(query, parts):
+                keys, values = (torch.cat(given) for given in zip(*parts))
+                return (keys @ query / len(query) ** 0.5).softmax(dim=0) @ values
+            """,
+        ),
+        "goes through the parts twice": (
+            "all_at_once",
+            """
+            def attention_in_parts(query, parts):
+                keys = torch.cat([keys for keys, _ in parts])
+                values = torch.cat([values for _, values in parts])
+                return (keys @ query / len(query) ** 0.5).softmax(dim=0) @ values
+            """,
+        ),
         "forgets the root": ("unscaled", " / len(query) ** 0.5", ""),
         "does not divide in the end": ("unnormed", "weighted / total", "weighted"),
         "does not correct the old sums": ("new_maximum", "(largest - new).exp()", "1"),
@@ -129,12 +164,13 @@ WRONG = {
         "uses norm1 twice": ("norm1_twice", "norm2(x)", "norm1(x)"),
         "forgets norm2": ("second_half", "norm2(x)", "x"),
         "forgets norm1": ("no_norm1", "norm1(x)", "x"),
-        "swaps the norms": (
-            "second_half",
-            "norm1(x)",
-            "norm2(x)",
+        "swaps the norms": ("norms_swapped", "norm1(x)", "norm0(x)", "norm2(x)", "norm1(x)", "norm0", "norm2"),
+        "swaps the parts": (
+            "norms_swapped",
+            "attention(norm1(x))",
+            "feed_forward(norm1 (x))",
             "feed_forward(norm2(x))",
-            "feed_forward(norm1(norm1(x)))",
+            "attention(norm2(x))",
         ),
         "uses norm2 twice": ("first_half", "norm1(x)", "norm2(x)"),
         "lets both read the same x": (
@@ -147,7 +183,9 @@ WRONG = {
         "gives the plain number": ("unit", " / 1e6", ""),
         "keeps the vocabulary": ("own_vocabulary", "vocab_size=119_547", ""),
         "counts the table only": ("table_only", "model.parameters()", "model.embeddings.parameters()"),
+        "counts what is new only": ("added_only", "/ 1e6", "/ 1e6 - 109.5"),
         "takes the size of BERT-large": ("sizes", "vocab_size=119_547", "vocab_size=119_547, num_hidden_layers=24"),
+        "leaves one answer open": ("open_gaps", '"c"', "..."),
         "thinks size costs no time": ("because_a", '"c"', '"a"'),
         "thinks attention skips": ("because_b", '"c"', '"b"'),
         "thinks rows are shorter": ("because_d", '"c"', '"d"'),
@@ -156,6 +194,12 @@ WRONG = {
         "asks for the previous word": ("previous", "scores[:, :-1]", "scores[:, 1:]", "ids[:, 1:]", "ids[:, :-1]"),
         "shifts twice": ("twice", "scores[:, :-1]", "scores[:, :-2]", "ids[:, 1:]", "ids[:, 2:]"),
         "guesses the padding": ("padding", ", ignore_index=pad", ""),
+        "skips the words behind padding": (
+            "padding",
+            "ids[:, 1:].flatten(), ignore_index=pad",
+            "ids[:, 1:].masked_fill(ids[:, :-1] == pad, -100).flatten()",
+        ),
+        "takes 0 for the padding": ("pad_id", "ignore_index=pad", "ignore_index=0"),
         "sums up": ("sum", "ignore_index=pad", "ignore_index=pad, reduction='sum'"),
         "rolls around": ("last_place", "scores[:, :-1]", "scores", "ids[:, 1:]", "ids.roll(-1, dims=1)"),
         "leaves everything out": ("nan", "ids[:, 1:]", "ids[:, 1:].masked_fill(ids[:, 1:] != pad, pad)"),
@@ -180,6 +224,7 @@ WRONG = {
             "dim=2).flatten(1)",
             "dim=1)",
         ),
+        "pairs the halves and puts them side by side": ("halves", "x[:, ::2], x[:, 1::2]", "x.chunk(2, dim=1)"),
         "adds instead of turning": (
             "position_0",
             "a * cos - b * sin, a * sin + b * cos",
@@ -256,13 +301,14 @@ WRONG = {
             "[everything[i : i + 8] for i in range(0, 800, 8)]",
         ),
         "divides by the text": ("of_text", "(padding(sorted_inside) + text)", "text"),
-        "gives the share of the text": ("other", "measured = padding(sorted_inside)", "measured = text"),
+        "gives the share of the text": ("other", "small_pool = padding(sorted_inside)", "small_pool = text"),
         "thinks lengths are ignored": ("because_b", '"a"', '"b"'),
         "thinks rows are lost": ("because_c", '"a"', '"c"'),
         "blames the cut": ("because_d", '"a"', '"d"'),
     },
     "3.4": {
         "gives the number": ("number", "right / count", "right"),
+        "gives a percentage": ("percent", "right / count", "100 * right / count"),
         "counts every batch as full": ("full_batches", "right / count", "right / (len(batches) * len(batches[0][1]))"),
         "leaves the last batch out": ("last_lost", "in batches", "in batches[:-1]"),
         "divides by the batches": ("batches", "right / count", "right / len(batches)"),
@@ -280,6 +326,7 @@ WRONG = {
         "gives marks the label 0": ("marks", "else -100", "else -100 if word is not None else 0"),
         "labels every piece": ("every_piece", " and word != before", ""),
         "compares labels": ("same_label", "word != before", "(before is None or labels[word] != labels[before])"),
+        "takes word 0 for no word": ("word_0", "word is not None", "word"),
         "labels the last piece": (
             "last_piece",
             "for word in word_ids:",
@@ -288,5 +335,146 @@ WRONG = {
             "return result[::-1]",
         ),
         "counts words from 1": ("other", "labels[word] if", "labels[word - 1] if"),
+    },
+}
+
+# Right answers that are written differently.
+RIGHT = {
+    "1.1": {
+        "fractions": ("0.25", "1 / 4", "0.67", "2 / 3"),
+        "tensors": ("0.25", "torch.tensor(0.25)", "6,", "torch.tensor([6.0]).numpy(),"),
+    },
+    "1.2": {
+        "einsum": ("(keys @ turned.unsqueeze(2)).squeeze(2)", "torch.einsum('bk,bsk->bs', turned, keys)"),
+        "in double precision": ("query @ W", "query @ W", ".squeeze(2)", ".squeeze(2).double()"),
+        "a loop": (
+            """
+            def bilinear_scores(query, keys, W):
+                rows = [[q @ W @ key for key in text] for q, text in zip(query, keys)]
+                return torch.stack([torch.stack(row) for row in rows])
+            """,
+        ),
+    },
+    "1.3": {
+        "tril and triu": (
+            "(steps >= 0) & (steps < window)",
+            "torch.ones(tokens, tokens, dtype=torch.bool).tril().triu(1 - window)",
+        ),
+        "a loop": (
+            """
+            def window_mask(tokens, window):
+                mask = torch.zeros(tokens, tokens, dtype=torch.bool)
+                for row in range(tokens):
+                    mask[row, max(0, row - window + 1) : row + 1] = True
+                return mask
+            """,
+        ),
+    },
+    "1.4": {
+        "a very small number": ('float("-inf")', "-1e9"),
+        "where": (
+            'scores.masked_fill(~real.unsqueeze(1), float("-inf"))',
+            "torch.where(real.unsqueeze(1), scores, -torch.inf)",
+        ),
+        "torch's own": (
+            """
+            def padded_attention(query, key, value, real):
+                mask = real.unsqueeze(1).expand(-1, query.shape[1], -1)
+                return torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+            """,
+        ),
+    },
+    "1.5": {"a rounded number": ("entropy(raw[-1] / 1024)", "5.0"), "a capital": ('"b"', '"B"')},
+    "1.6": {
+        "log-sum-exp": (
+            """
+            def attention_in_parts(query, parts):
+                log_total, result = torch.tensor(-torch.inf), 0
+                for keys, values in parts:
+                    scores = keys @ query / len(query) ** 0.5
+                    new = torch.logaddexp(log_total, scores.logsumexp(dim=0))
+                    result = result * (log_total - new).exp() + (scores - new).exp() @ values
+                    log_total = new
+                return result
+            """,
+        ),
+        "one key after the other": (
+            """
+            def attention_in_parts(query, parts):
+                largest, total, weighted = torch.tensor(-torch.inf), 0, 0
+                for keys, values in parts:
+                    for key, value in zip(keys, values):
+                        score = key @ query / len(query) ** 0.5
+                        new = max(largest, score)
+                        total = total * (largest - new).exp() + (score - new).exp()
+                        weighted = weighted * (largest - new).exp() + (score - new).exp() * value
+                        largest = new
+                return weighted / total
+            """,
+        ),
+    },
+    "2.1": {
+        "a list": ("(2, 24, 10, 10)", "[2, 24, 10, 10]"),
+        "a size": ("(2, 24, 10, 10)", "torch.Size((2, 24, 10, 10))"),
+    },
+    "2.2": {
+        "one line": (
+            "x = x + attention(norm1(x))\n    return x + feed_forward(norm2(x))",
+            "return (y := x + attention(norm1(x))) + feed_forward(norm2(y))",
+        )
+    },
+    "2.3": {"a rounded number": ("because =", "millions = 178\nbecause =")},
+    "2.4": {
+        "transposed": (
+            """
+            def next_word_loss(scores, ids, pad):
+                return cross_entropy(scores[:, :-1].transpose(1, 2), ids[:, 1:], ignore_index=pad)
+            """,
+        ),
+        "real places picked out": (
+            """
+            def next_word_loss(scores, ids, pad):
+                real = ids[:, 1:] != pad
+                return cross_entropy(scores[:, :-1][real], ids[:, 1:][real])
+            """,
+        ),
+    },
+    "2.5": {
+        "complex numbers": (
+            """
+            def rotate(x, speed):
+                angle = torch.arange(len(x)).unsqueeze(1) * speed
+                pairs = torch.view_as_complex(x.unflatten(1, (-1, 2)).contiguous())
+                return torch.view_as_real(pairs * torch.exp(1j * angle)).flatten(1)
+            """,
+        ),
+        "a copy filled in": (
+            "return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=2).flatten(1)",
+            "result = torch.empty_like(x)\n    result[:, ::2], result[:, 1::2] = a * cos - b * sin, a * sin + b * cos\n"
+            "    return result",
+        ),
+    },
+    "3.1": {"a list": ("(3, 12)", "[3, 12]")},
+    "3.2": {
+        "a list of two": (
+            "return input_ids, pad_sequence(ones, batch_first=True)",
+            "return [input_ids, 1 * (input_ids != pad_index)]",
+        ),
+        "small integers": ("return input_ids,", "return input_ids.int(),"),
+    },
+    "3.3": {"a rounded number": ("because =", "small_pool = round(small_pool, 2)\nbecause =")},
+    "3.4": {
+        "rounded": ("right / count", "round(right / count, 3)"),
+        "all joined": (
+            """
+            def accuracy_of(batches):
+                scores, labels = (torch.cat(parts) for parts in zip(*batches))
+                return (scores.argmax(dim=1) == labels).float().mean()
+            """,
+        ),
+    },
+    "3.5": {
+        "a tensor": ("return result", "return torch.tensor(result)"),
+        "a tuple": ("return result", "return tuple(result)"),
     },
 }
