@@ -177,7 +177,7 @@ def test_check_prints_one_line_and_progress_remembers_it(capsys, monkeypatch):
         "✗ 1.3 not yet: row 0 may look at position 1: that is the future",
         "✓ 1.1 solved",
         "lesson 1: 1 of 6 exercises solved: ✓ 1.1  ○ 1.2  ✗ 1.3  ○ 1.4  ○ 1.5  ○ 1.6",
-        "○ 1.1 아직 풀지 않았습니다: 아직 채우지 않은 것: weight",
+        "○ 1.1 아직 풀지 않았습니다: 채울 것: weight",
         "1강: 연습 문제 6개 가운데 0개를 풀었습니다: ○ 1.1  ○ 1.2  ✗ 1.3  ○ 1.4  ○ 1.5  ○ 1.6",
     ]
 

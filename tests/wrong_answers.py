@@ -21,7 +21,12 @@ WRONG = {
     },
     "1.2": {
         "keeps a dimension": ("shape", ".squeeze(2)", ""),
-        "squeezes a batch of one text away": ("shape", ".squeeze(2)", ".squeeze()"),
+        "compares with the keys of all texts": (
+            "all_pairs",
+            "(keys @ turned.unsqueeze(2)).squeeze(2)",
+            "turned @ keys.mT",
+        ),
+        "squeezes a batch of one text away": ("squeezed", ".squeeze(2)", ".squeeze()"),
         "goes on to the weights": ("weights", ".squeeze(2)", ".squeeze(2).softmax(dim=1)"),
         "forgets W": ("without_w", "query @ W", "query"),
         "transposes W": ("transposed", "query @ W", "query @ W.T"),
@@ -46,6 +51,27 @@ WRONG = {
             "inverted",
             "return (steps >= 0) & (steps < window)",
             "return torch.ones(tokens, tokens).triu(1).bool()",
+        ),
+        "counts back below 0": (
+            "wraps",
+            """
+            def window_mask(tokens, window):
+                mask = torch.zeros(tokens, tokens, dtype=torch.bool)
+                for row in range(tokens):
+                    for back in range(window):
+                        mask[row, row - back] = True
+                return mask
+            """,
+        ),
+        "begins a slice below 0": (
+            "not_itself",
+            """
+            def window_mask(tokens, window):
+                mask = torch.zeros(tokens, tokens, dtype=torch.bool)
+                for row in range(tokens):
+                    mask[row, row - window + 1 : row + 1] = True
+                return mask
+            """,
         ),
         "forgets the future": ("future", "(steps >= 0) & ", ""),
         "takes the distance to both sides": ("future", "(steps >= 0) & (steps < window)", "steps.abs() < window"),
@@ -76,7 +102,14 @@ WRONG = {
             'scores.masked_fill(~real.unsqueeze(1), float("-inf"))',
             'scores + ~real.unsqueeze(1) * float("-inf")',
         ),
-        "fills in a number that only looks small enough": ("leak", 'float("-inf")', "-100.0"),
+        "fills in a number that only looks small enough": ("low_scores", 'float("-inf")', "-100.0"),
+        "does not keep what masked_fill gives": ("no_effect", "scores = scores.masked", "scores.masked"),
+        "looks for scores of 0": (
+            "zero_score",
+            'scores = scores.masked_fill(~real.unsqueeze(1), float("-inf"))',
+            "scores = scores * real.unsqueeze(1)\n    scores[scores == 0] = -torch.inf",
+        ),
+        "takes the softmax along the targets": ("nan", "dim=-1", "dim=1"),
         "forgets the values": ("shape", " @ value", ""),
         "forgets the dimension of the targets": ("stops", "~real.unsqueeze(1)", "~real"),
         "loses the root": ("unscaled", " / key.shape[-1] ** 0.5", ""),
@@ -90,6 +123,7 @@ WRONG = {
     "1.5": {
         "divides by the root": ("root", "/ 1024", "/ 32"),
         "does not divide": ("undivided", " / 1024", ""),
+        "divides the entropy": ("entropy_divided", "raw[-1] / 1024)", "raw[-1]) / 1024"),
         "measures in nats": ("other", "entropy(raw[-1] / 1024)", "entropy(raw[-1] / 1024) * 0.693"),
         "thinks it turns hard": ("because_a", '"b"', '"a"'),
         "doubts the sum": ("because_c", '"b"', '"c"'),
@@ -107,6 +141,14 @@ WRONG = {
         """,
         ),
         "forgets the earlier parts": ("last_part", "* factor", "* 0"),
+        "returns inside the loop": ("first_part", "    return weighted", "        return weighted"),
+        "divides by the size": ("unscaled", "len(query) ** 0.5", "len(query)"),
+        "turns the factor round": ("start", "(largest - new).exp()", "(new - largest).exp()"),
+        "overwrites the maximum too early": (
+            "new_maximum",
+            "terms, factor =",
+            "largest = new\n        terms, factor =",
+        ),
         "begins with minus infinity minus itself": ("start", "(scores - new).exp()", "(scores - largest).exp()"),
         "subtracts a maximum of each part": (
             "own_maximum",
@@ -266,6 +308,36 @@ WRONG = {
     mask = pad_sequence(ones, batch_first=True)
     return tuple(torch.nn.functional.pad(t, (0, missing), value=v) for t, v in ((input_ids, pad_index), (mask, 0)))""",
         ),
+        "swaps the two": (
+            "swapped",
+            "input_ids, pad_sequence(ones, batch_first=True)",
+            "pad_sequence(ones, batch_first=True), input_ids",
+        ),
+        "touches texts that fit": (
+            "cls_twice",
+            "ids[:1] + ids[1:][-(max_length - 1) :]",
+            "ids[:1] + ids[-(max_length - 1) :]",
+        ),
+        "loses the last piece": (
+            "sep_lost",
+            "ids[:1] + ids[1:][-(max_length - 1) :]",
+            "(ids[:1] + ids[-max_length:-1] if len(ids) > max_length else ids)",
+        ),
+        "cuts one too many": (
+            "too_short",
+            "ids[:1] + ids[1:][-(max_length - 1) :]",
+            "(ids[:1] + ids[2 - max_length :] if len(ids) > max_length else ids)",
+        ),
+        "puts the last piece twice": (
+            "sep_twice",
+            "ids[:1] + ids[1:][-(max_length - 1) :]",
+            "(ids[:1] + ids[-max_length + 2 :] + ids[-1:] if len(ids) > max_length else ids)",
+        ),
+        "writes the numbers of the marks": (
+            "hard_coded",
+            "ids[:1] + ids[1:][-(max_length - 1) :]",
+            "[101] + ids[1:-1][-(max_length - 2) :] + [102]",
+        ),
         "counts the marks on top": ("off_by", "(max_length - 1)", "(max_length - 2)"),
         "keeps one too many": ("off_by", "(max_length - 1)", "max_length"),
         "cuts from the right": ("from_right", "ids[:1] + ids[1:][-(max_length - 1) :]", "ids[:max_length]"),
@@ -308,6 +380,9 @@ WRONG = {
     },
     "3.4": {
         "gives the number": ("number", "right / count", "right"),
+        "subtracts 1 from the labels": ("labels", "== labels", "== labels - 1"),
+        "divides shares by texts": ("shares_by_texts", ".sum().item()", ".float().mean().item()"),
+        "counts every batch like the last": ("last_size", "right / count", "right / (len(batches) * len(labels))"),
         "gives a percentage": ("percent", "right / count", "100 * right / count"),
         "counts every batch as full": ("full_batches", "right / count", "right / (len(batches) * len(batches[0][1]))"),
         "leaves the last batch out": ("last_lost", "in batches", "in batches[:-1]"),
