@@ -89,7 +89,9 @@ def test_each_lesson_has_questions_with_folded_answers(lesson, language):
     quiz = "\n".join(cell.source for cell in read(language, lesson).cells if cell.id.startswith("quiz-"))
     numbers = re.findall(r"^\*\*(\d)\. .*\*\*$", quiz, re.MULTILINE)
     assert numbers == [str(n) for n in range(1, len(numbers) + 1)] and 4 <= len(numbers) <= 6
-    answers = re.findall(r"<details><summary>(?:Answer|답)</summary>\n\n\*\*([a-d])\.\*\* .{60,}\n\n</details>", quiz)
+    answers = re.findall(
+        r"^<details><summary>(?:Answer|답)</summary><b>([a-d])\.</b> .{60,}</details>$", quiz, re.MULTILINE
+    )
     assert len(answers) == len(numbers) == quiz.count("<details>") and len(set(answers)) > 1
 
 

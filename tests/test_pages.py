@@ -21,6 +21,15 @@ def test_no_tag_loads_anything_from_outside(make, language):
         assert not re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", styles)
 
 
+@pytest.mark.parametrize("make", [pages.page, pages.slides], ids=["page", "slides"])
+def test_answers_to_questions_are_folded(make):
+    for lesson in LESSONS:
+        html = make(read("ko", lesson), lesson, "ko")
+        answers = re.findall(r"<details><summary>답</summary>(.*?)</details>", html, re.DOTALL)
+        assert len(answers) >= 4 and all(re.match(r"<b>[a-d]\.</b> .{60}", answer) for answer in answers)
+        assert "<details open" not in html
+
+
 def test_hints_are_on_the_slides_and_not_on_the_pages():
     notebook, lesson = read("ko", LESSONS[0]), LESSONS[0]
     hint = next(cell.metadata["hint"] for cell in notebook.cells if "hint" in cell.metadata).split("*")[0]
