@@ -20,7 +20,10 @@ async function start() {
   await MathJax.startup.promise;
   await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
   document.documentElement.classList.add("measuring");
+  const answers = document.querySelectorAll("details");
+  answers.forEach((answer) => (answer.open = true));  // a slide must have room for them
   document.querySelectorAll(".slides section[data-slide]").forEach(fit);
+  answers.forEach((answer) => (answer.open = false));
   document.documentElement.classList.remove("measuring");
   await Reveal.initialize({
     width: WIDTH, height: HEIGHT, margin: 0, center: false, controlsLayout: "edges", hash: true, slideNumber: "c/t",
