@@ -30,6 +30,12 @@ def test_answers_to_questions_are_folded(make):
         assert "<details open" not in html
 
 
+def test_solutions_become_pages_too():
+    for lesson in LESSONS:
+        html = pages.page(read("ko", f"solutions/{lesson}"), lesson, "ko")
+        assert "풀었습니다" in html
+
+
 def test_hints_are_on_the_slides_and_not_on_the_pages():
     notebook, lesson = read("ko", LESSONS[0]), LESSONS[0]
     hint = next(cell.metadata["hint"] for cell in notebook.cells if "hint" in cell.metadata).split("*")[0]
