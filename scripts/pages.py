@@ -62,6 +62,8 @@ def export(kind: type, notebook: nbformat.NotebookNode, name: str, language: str
     }
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
+        if kind is not SlidesExporter:  # a page shows the cells, too, that the slides leave out
+            cell.metadata["slideshow"] = {"slide_type": "-"}
         if cell.cell_type == "markdown":  # nbconvert embeds no picture from above the folder that it is given
             cell.source = cell.source.replace("](../../images/", "](images/")
     html, _ = exporter.from_notebook_node(notebook, resources=resources | parts)

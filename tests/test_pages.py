@@ -30,9 +30,12 @@ def test_answers_to_questions_are_folded(make):
         assert "<details open" not in html
 
 
-def test_solutions_become_pages_too():
+@pytest.mark.parametrize("folder", ["", "solutions/"])
+def test_a_page_shows_every_cell_even_those_that_slides_leave_out(folder):
     for lesson in LESSONS:
-        html = pages.page(read("ko", f"solutions/{lesson}"), lesson, "ko")
+        notebook = read("ko", folder + lesson)
+        html = pages.page(notebook, lesson, "ko")
+        assert [cell.id for cell in notebook.cells if f'id="cell-id={cell.id}"' not in html] == []
         assert "풀었습니다" in html
 
 
