@@ -10,6 +10,7 @@ import tomllib
 import numpy
 import pytest
 import torch
+import transformers
 
 import exercises
 from lessons import LANGUAGES, LESSONS, ROOT, code_cells, read
@@ -81,6 +82,18 @@ def test_each_lesson_has_exercises_of_each_kind_and_keeps_the_solutions_to_itsel
     for kind in ("finish a function", "Predict", "Find the bug", "Change one thing"):
         assert any(kind in title for title in titles), kind
     assert sources["progress"] == f"progress({lesson[0]})"
+
+
+def test_the_tokenizer_does_what_lesson_3_and_its_solutions_say():
+    load = transformers.BertTokenizer.from_pretrained
+    tokenizer, from_left = load(ROOT / "bert"), load(ROOT / "bert", truncation_side="left")
+    batch = tokenizer("NLP runs")
+    rows = [["`" + piece + "`" for piece in batch.tokens()], map(str, batch.word_ids())]
+    text = next(cell.source for cell in read("en", "3-bert").cells if cell.id == "exercise-3-5-text")
+    for row in rows:
+        assert f"| {' | '.join(row)} |" in text
+    cut = from_left("one two three four five six", truncation=True, max_length=5)
+    assert cut.tokens() == ["[CLS]", "four", "five", "six", "[SEP]"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
