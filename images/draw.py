@@ -5,7 +5,6 @@ python images/draw.py NAME          only the ones that are named
 """
 
 import argparse
-import sys
 from itertools import pairwise
 from math import cos, radians, sin
 from pathlib import Path
@@ -261,8 +260,7 @@ def transformer_still() -> Figure:
 
 def masked_words() -> Figure:
     """Masked-word prediction (Devlin et al., 2019): what the model reads, what it must guess; guesses of bert/mlm."""
-    sys.path.append(str(BERT))
-    from masked_lm import load_masked_lm
+    from bert.masked_lm import load_masked_lm
 
     tokenizer, model = transformers.BertTokenizer.from_pretrained(BERT), load_masked_lm(BERT).double()
     batch = tokenizer("she won the gold [MASK] today", return_tensors="pt")

@@ -33,11 +33,10 @@ from tqdm import tqdm
 
 import finetune
 import torchnlp
-from resuming import put_in_place
+from course.files import atomic_write
+from course.notebooks import LESSONS, code_cells, python, read
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-from lessons import LESSONS, code_cells, python, read  # noqa: E402
 
 FIGURES = ROOT / "scripts" / "benchmark.json"
 ENCODER = str(ROOT / "bert")
@@ -465,7 +464,7 @@ def write_readmes(figures: dict) -> None:
     for name, language in {"README.md": "en", "README.ko.md": "ko"}.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         assert len(MARKED.findall(text)) == 1, f"{name} has lost its markers"
-        with put_in_place(ROOT) as folder:
+        with atomic_write(ROOT) as folder:
             before, after = MARKED.split(text)
             (folder / name).write_text(before + tables(figures, language) + after, encoding="utf-8")
 
@@ -486,7 +485,7 @@ def main() -> None:
     figures = measure(options.quick, options.only)
     print(tables(figures, "en"))
     if not options.quick:
-        with put_in_place(FIGURES.parent) as folder:
+        with atomic_write(FIGURES.parent) as folder:
             (folder / FIGURES.name).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         write_readmes(figures)
         print("written to scripts/benchmark.json, README.md and README.ko.md")

@@ -33,7 +33,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 
 import torchnlp
-from resuming import PARTIAL, delete_other_checkpoints, last_checkpoint, other_settings, put_in_place
+from checkpoints import delete_other_checkpoints, last_checkpoint, other_settings
+from course.files import PARTIAL, atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -352,7 +353,7 @@ def start_or_go_on(options: argparse.Namespace, settings: dict) -> None:
             options.output.mkdir(parents=True, exist_ok=True)
             delete_partial(options.output)
             if not begun:
-                with put_in_place(options.output) as folder:
+                with atomic_write(options.output) as folder:
                     (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
             checkpoints.mkdir(exist_ok=True)
             delete_other_checkpoints(last_checkpoint(checkpoints, PROCESSES), checkpoints)
@@ -432,10 +433,10 @@ def report(options: argparse.Namespace, scores: dict, count: int, history: list[
 
 
 def write(model: torch.nn.Module, tokenizer, figures: dict, output: Path) -> None:
-    with put_in_place(output) as folder:
+    with atomic_write(output) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    with put_in_place(output) as folder:  # last: it says that the rest is there
+    with atomic_write(output) as folder:  # last: it says that the rest is there
         (folder / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     low, high = figures["interval"]
     print(f"Final accuracy: {figures['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})")

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from nbconvert import HTMLExporter, SlidesExporter
 from tqdm import tqdm
 
-from resuming import put_in_place
+from course.files import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -103,7 +103,7 @@ def write_start_page() -> None:
     html = Template(own("start.html.j2"), autoescape=True, trim_blocks=True).render(
         css=Markup(own("page.css")), languages=LANGUAGES.values(), rows=rows
     )
-    with put_in_place(BUILD) as folder:
+    with atomic_write(BUILD) as folder:
         (folder / "index.html").write_text(html, encoding="utf-8")
 
 

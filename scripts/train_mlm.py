@@ -25,11 +25,11 @@ from scipy.sparse import csr_array
 from tqdm import tqdm
 
 import torchnlp
-from resuming import delete_other_checkpoints, last_checkpoint, other_settings, put_in_place
+from bert.masked_lm import ADAPTER, fingerprint, load_masked_lm
+from checkpoints import delete_other_checkpoints, last_checkpoint, other_settings
+from course.files import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "bert"))
-from masked_lm import ADAPTER, fingerprint, load_masked_lm  # noqa: E402
 
 ENCODER = ROOT / "bert"
 
@@ -205,7 +205,7 @@ def same_options(options: argparse.Namespace, checkpoints: Path) -> None:
             f"train_mlm.py: the run that was stopped had other options: {other}. Start it again with those, or delete "
             f"the folder checkpoints/ in {options.output.name}/ to begin anew."
         )
-    with put_in_place(checkpoints) as folder:
+    with atomic_write(checkpoints) as folder:
         (folder / "options.json").write_text(json.dumps(chosen))
 
 
@@ -224,7 +224,7 @@ def write(model: peft.PeftModel, history: list[dict], output: Path, more: bool) 
     half = {name: tensor.half().contiguous() for name, tensor in peft.get_peft_model_state_dict(model).items()}
     config = model.peft_config["default"]
     config.base_model_name_or_path = ""  # not a path of this machine
-    with put_in_place(output) as folder:
+    with atomic_write(output) as folder:
         save_file(half, folder / ADAPTER, metadata={"encoder_sha256": fingerprint(ENCODER)})
         config.save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)  # our own model card stays

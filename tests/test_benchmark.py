@@ -7,7 +7,7 @@ import pytest
 
 import benchmark
 import torchnlp
-from lessons import ROOT
+from course.notebooks import ROOT
 
 ROWS = [(1 + i % 4, f"{topic} story number {i}") for i, topic in enumerate(["war", "goal", "bank", "chip"] * 20)]
 

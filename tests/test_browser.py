@@ -3,6 +3,7 @@
 The browser is Debian's chromium, which .ci/run installs; without one these tests are skipped.
 """
 
+import copy
 import os
 import re
 import shutil
@@ -18,8 +19,8 @@ import torch
 from playwright.sync_api import sync_playwright
 
 import pages
-from heads import show_heads
-from lessons import LANGUAGES, LESSONS, NOTEBOOKS, read
+from course.heads import show_heads
+from course.notebooks import LANGUAGES, LESSONS, NOTEBOOKS, read
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine (Debian: apt-get install chromium)")
@@ -177,7 +178,7 @@ def test_the_start_page_links_what_is_there(tab, tmp_path, monkeypatch):
     (tmp_path / "en").mkdir()
     (tmp_path / "slides").mkdir()
     lesson = LESSONS[0]
-    notebook = read("en", lesson)
+    notebook = copy.deepcopy(read("en", lesson))
     notebook.metadata["seconds"] = 12.3
     nbformat.write(notebook, tmp_path / "en" / f"{lesson}.ipynb")
     (tmp_path / "en" / f"{lesson}.html").write_text("<h1>the page</h1>")

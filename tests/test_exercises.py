@@ -12,13 +12,13 @@ import pytest
 import torch
 import transformers
 
-import exercises
-from lessons import LANGUAGES, LESSONS, ROOT, code_cells, read
+from course import exercises
+from course.notebooks import LANGUAGES, LESSONS, ROOT, code_cells, read
 from wrong_answers import RIGHT, WRONG
 
 NUMBERS = list(exercises.EXERCISES)
 SEEDS = range(12)
-HINTS = tomllib.loads((ROOT / "exercises.toml").read_text(encoding="utf-8"))
+HINTS = tomllib.loads((ROOT / "course" / "exercises" / "hints.toml").read_text(encoding="utf-8"))
 
 
 def lesson_of(number):
@@ -257,7 +257,7 @@ def test_every_check_says_what_it_checks():
 def test_the_language_is_that_of_the_notebooks_folder():
     for language in LANGUAGES:
         for folder in (ROOT / "notebooks" / language, ROOT / "notebooks" / language / "solutions"):
-            code = "import exercises; print(exercises.LANGUAGE)"
+            code = "from course import exercises; print(exercises.LANGUAGE)"
             result = subprocess.run(
                 [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
             )

@@ -14,9 +14,10 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
+import checkpoints
 import finetune
-import resuming
-from lessons import ROOT
+from course.files import atomic_write
+from course.notebooks import ROOT
 
 ENVIRONMENT = os.environ | {"TORCHNLP_DATA": "sample", "OMP_NUM_THREADS": "1"}
 RUN = [
@@ -272,31 +273,31 @@ def checkpoint(folder, step, state='{"global_step": 1}', files=STATES):
 
 
 def test_the_last_whole_checkpoint_is_found_and_all_others_go(tmp_path):
-    assert resuming.last_checkpoint(tmp_path) is None
+    assert checkpoints.last_checkpoint(tmp_path) is None
     checkpoint(tmp_path, 80, files=STATES[1:])  # half-deleted
     whole = checkpoint(tmp_path, 90)
     checkpoint(tmp_path, 100, state='{"global_st')
     checkpoint(tmp_path, 110, files=STATES[:2])
     cut = checkpoint(tmp_path, 120) / "rng_state.pth"
     cut.write_bytes(cut.read_bytes()[:-40])
-    assert resuming.last_checkpoint(tmp_path) == whole
-    resuming.delete_other_checkpoints(whole, tmp_path)
+    assert checkpoints.last_checkpoint(tmp_path) == whole
+    checkpoints.delete_other_checkpoints(whole, tmp_path)
     assert list(tmp_path.iterdir()) == [whole]
 
 
 def test_a_checkpoint_counts_only_when_all_processes_have_written(tmp_path):
     first = checkpoint(tmp_path, 10, files=TWO)
     checkpoint(tmp_path, 20, files=TWO[:-1])
-    assert resuming.last_checkpoint(tmp_path, processes=2) == first
+    assert checkpoints.last_checkpoint(tmp_path, processes=2) == first
 
 
 def test_files_are_put_in_place_only_when_all_are_written(tmp_path):
     (tmp_path / "a").write_text("old")
-    with pytest.raises(ZeroDivisionError), resuming.put_in_place(tmp_path) as folder:
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path) as folder:
         (folder / "a").write_text("new")
         raise ZeroDivisionError
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "old")]
-    with resuming.put_in_place(tmp_path) as folder:
+    with atomic_write(tmp_path) as folder:
         (folder / "a").write_text("new")
     assert (tmp_path / "a").read_text() == "new" and len(list(tmp_path.iterdir())) == 1
 

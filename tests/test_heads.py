@@ -9,7 +9,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from heads import show_heads
+from course.heads import show_heads
 
 WORDS = ["[CLS]", "wolf", "##s", "[SEP]"]
 

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 from torchtext.vocab import Vocab
 
-from lessons import run_cells
+from course.notebooks import run_cells
 
 GRAMMAR = ("nouns", "other-words", "noun-phrase", "clause", "sentence")
 

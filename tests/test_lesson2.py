@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 import torchnlp
-from lessons import ROOT, code_cells, read, run_cells
+from course.notebooks import ROOT, code_cells, read, run_cells
 
 LAYERS = ("split-heads", "self-attention", "block")
 

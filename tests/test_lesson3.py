@@ -6,7 +6,7 @@ import torch
 import transformers
 from torch.utils.data import DataLoader
 
-from lessons import ROOT, run_cells
+from course.notebooks import ROOT, run_cells
 
 
 @pytest.fixture(scope="module")

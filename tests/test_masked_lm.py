@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 
 import torchnlp
 import train_mlm as script
+from bert.masked_lm import load_masked_lm
 from cloze import CLOZE
-from lessons import ROOT
-from masked_lm import load_masked_lm
+from course.notebooks import ROOT
 
 SCRIPT = ROOT / "scripts" / "train_mlm.py"
 

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 import torchnlp
-from lessons import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, code_cells, python, read
+from course.notebooks import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, code_cells, python, read
 
 ALL = [*LESSONS, *(f"solutions/{lesson}" for lesson in LESSONS)]
 each_notebook = pytest.mark.parametrize(
@@ -29,7 +29,8 @@ def test_there_are_lessons_and_each_has_its_twin_and_its_solutions():
 @pytest.mark.parametrize("lesson", ALL)
 def test_both_languages_have_the_same_cells(lesson):
     english, korean = (
-        [(cell.id, cell.cell_type, cell.metadata) for cell in read(language, lesson).cells] for language in LANGUAGES
+        [(cell.id, cell.cell_type, dict(cell.metadata)) for cell in read(language, lesson).cells]
+        for language in LANGUAGES
     )
     for (_, _, ours), (_, _, theirs) in zip(english, korean, strict=True):
         hints = ours.pop("hint", None), theirs.pop("hint", None)  # for the instructor, on the slides only

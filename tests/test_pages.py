@@ -5,7 +5,7 @@ import re
 import pytest
 
 import pages
-from lessons import LANGUAGES, LESSONS, read
+from course.notebooks import LANGUAGES, LESSONS, read
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

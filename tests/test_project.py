@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lessons import ROOT
+from course.notebooks import ROOT
 
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
 TEXTS = [

@@ -1,6 +1,6 @@
 """Exercises that check themselves: each check says in one line whether an answer is right, or what is wrong with it.
 
-    from exercises import check, progress
+    from course.exercises import check, progress
     check("1.3", window_mask)    # ✗ 1.3 not yet: row 2 may look at position 3: that is the future
     progress(1)                  # lesson 1: 4 of 6 exercises solved: ✓ 1.1 ...
 
@@ -32,7 +32,7 @@ __all__ = ["check", "progress"]
 
 # The language of the hints: that of the notebook's folder, notebooks/ko or notebooks/ko/solutions.
 LANGUAGE = "ko" if "ko" in Path.cwd().parts[-2:] else "en"
-HINTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+HINTS = tomllib.loads(Path(__file__).with_name("hints.toml").read_text(encoding="utf-8"))
 EXERCISES: dict[str, Callable] = {}
 TRIALS = 8  # random inputs for each function
 _marks: dict[str, str] = {}  # of the exercises checked since the notebook was started

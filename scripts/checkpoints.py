@@ -1,15 +1,9 @@
 """How a script that was stopped goes on: whole files, whole checkpoints, the same settings as before."""
 
 import json
-import os
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-PARTIAL = ".partial-"  # begins the name of a folder with files that are not yet whole
 
 
 def last_checkpoint(checkpoints: Path, processes: int = 1) -> Path | None:
@@ -41,15 +35,3 @@ def other_settings(settings: dict, note: Path) -> dict:
         return {}
     before = json.loads(note.read_text(encoding="utf-8"))
     return {name: before.get(name) for name in settings if before.get(name) != settings[name]}
-
-
-@contextmanager
-def put_in_place(output: Path) -> Iterator[Path]:
-    """An empty folder to write files into; on leaving it without an error each is moved to `output`, whole."""
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=PARTIAL) as name:
-        folder = Path(name)
-        yield folder
-        for file in folder.iterdir():
-            file.chmod(0o644)
-            os.replace(file, output / file.name)
