@@ -8,10 +8,11 @@ import pytest
 
 # A warning, a path of the machine, or control characters (colours), in an output that a student sees.
 NOISE = re.compile(r"Warning\b|/(?:home|root|tmp|Users|work|opt)/|\x1b\[")
-
-
 ROOT = Path(__file__).parent
-ENGLISH_DATA = pytest.StashKey()
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # before torch is imported: workers that share cores slow each other down
+    threads = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 @pytest.fixture(scope="session")
@@ -19,18 +20,13 @@ def noise():
     return NOISE
 
 
-def pytest_configure(config):
-    # English on the data that TORCHNLP_DATA names, Korean on the offline sample: both paths run end to end.
-    config.stash[ENGLISH_DATA] = os.environ.get("TORCHNLP_DATA")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item):
-    if item.path.suffix == ".ipynb":
-        data = "sample" if "ko" in item.path.relative_to(ROOT).parts else item.config.stash[ENGLISH_DATA]
-        os.environ.pop("TORCHNLP_DATA", None)
-        if data:
-            os.environ["TORCHNLP_DATA"] = data
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """English on the data that TORCHNLP_DATA names, Korean on the offline sample: both paths run end to end."""
+    with pytest.MonkeyPatch.context() as environment:
+        if item.path.suffix == ".ipynb" and "ko" in item.path.relative_to(ROOT).parts:
+            environment.setenv("TORCHNLP_DATA", "sample")
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

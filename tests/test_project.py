@@ -1,85 +1,167 @@
-"""What the README promises and what CI runs are the same commands."""
+"""What the documents promise and what CI runs are the same commands; the house is built as it says."""
 
 import ast
 import re
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from course.notebooks import ROOT
-
-TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
-TEXTS = [
-    path for path in TRACKED if Path(path).suffix in {".md", ".py", ".toml", ".txt", ".ipynb"} or path == "Makefile"
-]
-
-
-def read(name):
-    return (ROOT / name).read_text(encoding="utf-8")
-
+from course.notebooks import LANGUAGES, LESSONS, ROOT, SOLUTIONS, code_cells, python, read
 
 DOCUMENTS = ["README.md", "README.ko.md", "CONTRIBUTING.md", "docs/teaching.md", "docs/teaching.ko.md"]
 
 
-@pytest.mark.parametrize("readme", DOCUMENTS)
-def test_every_command_of_the_documents_exists(readme):
-    targets = set(re.findall(r"^(\w+):", read("Makefile"), flags=re.MULTILINE))
-    assert (
-        set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(re.findall(r"```.*?```|`.*?`", read(readme), re.DOTALL))))
-        <= targets
-    )
-    for script in re.findall(r"python ([\w/]+\.py)", read(readme)):
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tracked():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+    if not listed:
+        pytest.skip("not in a git checkout")
+    return [path for path in listed if (ROOT / path).is_file()]
+
+
+# --- documents ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_of_the_documents_exists(document):
+    targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
+    code = "\n".join(re.findall(r"```.*?```|`.*?`", text(document), re.DOTALL))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", code)) <= targets
+    for script in re.findall(r"python ([\w/]+\.py)", text(document)):
         assert (ROOT / script).is_file(), script
-    for link in re.findall(r"\]\((?!http|#)([^)#]+)", read(readme)):
-        assert (ROOT / readme).parent.joinpath(link).exists(), link
+    for link in re.findall(r"\]\((?!http|#)([^)#]+)", text(document)):
+        assert (ROOT / document).parent.joinpath(link).exists(), link
 
 
 def test_ci_runs_the_test_command_of_the_readme():
-    assert "make test" in read("README.md") and "make test" in read("README.ko.md")
-    assert read(".ci/run").rstrip().endswith("make test")
+    assert "make test" in text("README.md") and "make test" in text("README.ko.md")
+    assert text(".ci/run").rstrip().endswith("make test")
 
 
 @pytest.mark.parametrize("name", ["README", "docs/teaching"])
 def test_both_languages_of_a_document_have_the_same_commands_and_figures(name):
-    english, korean = (read(name + ending) for ending in (".md", ".ko.md"))
+    english, korean = (text(name + ending) for ending in (".md", ".ko.md"))
     without_comments = [
-        re.sub(r" *#.*", "", "\n".join(re.findall(r"```.*?```", text, re.DOTALL))) for text in (english, korean)
+        re.sub(r" *#.*", "", "\n".join(re.findall(r"```.*?```", document, re.DOTALL))) for document in (english, korean)
     ]
     assert without_comments[0] == without_comments[1]
-    tables = ["\n".join(re.findall(r"^\|.*$", text, re.MULTILINE)) for text in (english, korean)]
+    tables = ["\n".join(re.findall(r"^\|.*$", document, re.MULTILINE)) for document in (english, korean)]
     tables = [re.findall(r"\d+(?:[.,]\d+)*", table) for table in tables]
     assert tables[0] == tables[1]
 
 
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_readme_shows_every_folder_and_module_of_the_house(readme, tracked):
+    tree = text(readme).split("```")[-2]
+    tops = {path.split("/")[0] + "/" for path in tracked if "/" in path and not path.startswith(".")}
+    inside = {Path(path).name for path in tracked if re.fullmatch(r"course/\w+\.py", path) and "__init__" not in path}
+    assert [name for name in sorted(tops | inside) if name not in tree] == []
+
+
+# --- dependencies ---------------------------------------------------------------------------------------------------
+
+
+def requirements():
+    return [line for line in text("requirements.txt").splitlines() if line and not line.startswith("#")]
+
+
+def locked():
+    """{name: version} of requirements.lock for this Python and system"""
+    lines = [Requirement(line) for line in text("requirements.lock").splitlines() if not line.lstrip().startswith("#")]
+    here = [line for line in lines if line.marker is None or line.marker.evaluate()]
+    return {canonicalize_name(line.name): str(line.specifier).removeprefix("==") for line in here}
+
+
 def test_requirements_are_pinned_and_each_has_its_reason():
-    lines = [line for line in read("requirements.txt").splitlines() if line and not line.startswith("#")]
-    assert lines[-1].startswith("-e .")
-    for line in lines[:-1]:
+    for line in requirements():
         assert re.fullmatch(r"[\w-]+==[\w.]+ +# .{5,}", line), line
 
 
-def test_torchnlp_stays_small_and_imports_nothing_of_the_project():
-    source = read("torchnlp.py")
-    assert len(source.splitlines()) <= 470
-    modules = {node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)}
-    assert not modules & {"bert", "scripts", "tests", "notebooks", "images"}
+def test_the_lock_fits_the_requirements():
+    """Whoever changes requirements.txt runs `make lock`."""
+    direct = [Requirement(line.split("#")[0]) for line in requirements()]
+    lock, todo, seen = locked(), [(requirement, "") for requirement in direct], set()
+    while todo:
+        requirement, extra = todo.pop()
+        name = canonicalize_name(requirement.name)
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        assert name in lock, f"requirements.lock lacks {name}: run make lock"
+        assert requirement.specifier.contains(lock[name]), f"requirements.lock has {name} {lock[name]}: run make lock"
+        if (name, frozenset(requirement.extras)) not in seen and _is_installed(name):
+            seen.add((name, frozenset(requirement.extras)))
+            below = [Requirement(line) for line in metadata.requires(name) or []]
+            todo += [(line, extra) for line in below for extra in ("", *requirement.extras)]
+    assert len(seen) > 100
 
 
-def test_committed_files_are_small_and_weights_are_not_among_them():
-    for path in TRACKED:
+def _is_installed(name):
+    try:
+        return bool(metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return False  # of another system, or CUDA packages beside the CPU build of torch
+
+
+def test_what_is_installed_is_what_the_lock_says():
+    for name, version in locked().items():
+        if _is_installed(name):
+            assert metadata.version(name).split("+")[0] == version, f"{name}: run make setup"
+
+
+# --- the house ------------------------------------------------------------------------------------------------------
+
+ROOMS = {"torchnlp", "course", "bert", "tests", "scripts", "images"}
+
+
+def imports_of(tree):
+    """The project's own modules that a file imports, by their first name."""
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.split(".")[0] for name in names}
+
+
+def test_imports_run_one_way(tracked):
+    allowed = {"torchnlp.py": set(), "course": {"torchnlp", "course"}, "bert": {"course"}}
+    in_tests = {Path(path).stem for path in tracked if path.startswith("tests/")}
+    for path in tracked:
+        if path.endswith(".py"):
+            found = imports_of(ast.parse(text(path)))
+            top = path.split("/")[0]
+            assert found & ROOMS <= allowed.get(top, ROOMS - {"tests"}), path
+            assert top == "tests" or not found & in_tests, path
+    for language in LANGUAGES:
+        for lesson in LESSONS + SOLUTIONS:
+            for cell in code_cells(read(language, lesson)):
+                assert imports_of(python(cell.source)) & ROOMS <= {"torchnlp", "course", "bert"}, (lesson, cell.id)
+
+
+def test_no_program_patches_the_search_path(tracked):
+    for path in tracked:
+        if path.endswith((".py", ".ipynb")) and path != "tests/test_project.py":
+            assert "sys.path" not in text(path), path
+
+
+def test_no_file_of_code_is_longer_than_350_lines(tracked):
+    lengths = {path: len(text(path).splitlines()) for path in tracked if path.endswith((".py", ".js", ".css", ".j2"))}
+    assert {path: count for path, count in lengths.items() if count > 350} == {}
+
+
+def test_committed_files_are_small_and_weights_are_not_among_them(tracked):
+    for path in tracked:
         assert (ROOT / path).stat().st_size < 5_000_000, path
         if not path.startswith("bert/mlm/"):  # trained here, and small
             assert not path.endswith((".safetensors", ".bin", ".pt", ".pkl", ".csv")), path
 
 
-def test_every_picture_is_drawn_by_the_script_and_the_animation_is_small():
-    names = set(re.findall(r'^    "(\S+\.(?:png|gif))":', read("images/draw.py"), re.MULTILINE))
-    assert names == {Path(path).name for path in TRACKED if path.endswith((".png", ".gif"))}
+def test_every_picture_is_drawn_by_the_script_and_the_animation_is_small(tracked):
+    names = set(re.findall(r'^    "(\S+\.(?:png|gif))":', text("images/draw.py"), re.MULTILINE))
+    assert names == {Path(path).name for path in tracked if path.endswith((".png", ".gif"))}
     assert all((ROOT / "images" / name).stat().st_size < 1_000_000 for name in names)
-
-
-def test_nothing_is_loaded_by_pickle():
-    for path in TEXTS:
-        if path.endswith((".py", ".ipynb")) and not path.startswith("tests/"):
-            assert not re.search(r"\bpickle\.|torch\.load\(|torch\.save\(|joblib", read(path)), path

@@ -1,10 +1,12 @@
 """The contracts of torchnlp: rows, vocabulary, batches, one epoch."""
 
+import functools
+
 import pytest
 import torch
 
 import torchnlp
-from torchnlp import encode, load_dataset, padify, train_epoch
+from torchnlp import encode, load_dataset, offsetify, padify, train_epoch, train_epoch_emb
 
 TRAIN = (
     '"1","Peace talks","Leaders meet again"\n"2","Late goal","Cup decided"\n"3","Shares rise"\n"4","New chip","A, B"\n'
@@ -81,6 +83,13 @@ def test_relative_folder_is_found_from_any_current_folder(folder, monkeypatch):
     assert len(load_dataset(root=folder.name)[0]) == 4
 
 
+def test_a_tilde_is_the_home_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))  # on Windows
+    monkeypatch.setenv("TORCHNLP_DATA", f"~/{folder.name}")
+    assert len(load_dataset()[0]) == 4
+
+
 def test_official_rows_with_doubled_quotes_backslashes_and_line_breaks(folder):
     (folder / "test.csv").write_text('"3","say ""yes""","a\\b\nc"\n\n', encoding="utf-8")
     assert load_dataset(root=folder)[1] == [(3, 'say "yes" a\\b\nc')]
@@ -97,6 +106,8 @@ def test_official_rows_with_doubled_quotes_backslashes_and_line_breaks(folder):
         (b'"1","fine"\n"2","open\n', "train.csv, line 2: .*quote left open"),
         (b"", "train.csv, line 1: the file has no rows"),
         (b"\n\n", "train.csv, line 1: the file has no rows"),
+        (b'"1","fine"\n"2","half a \0 text"\n', "train.csv, line 2: a byte 0"),
+        ('"1","fine"\n'.encode("utf-16"), "train.csv, line 1: not valid UTF-8"),
     ],
 )
 def test_malformed_files_are_refused_with_file_and_line(folder, content, says):
@@ -156,8 +167,9 @@ def test_encode_and_padify_need_a_vocabulary(monkeypatch):
     monkeypatch.setattr(torchnlp, "_vocab", None)
     with pytest.raises(RuntimeError, match=r"load_dataset\(\) first"):
         encode("goal")
-    with pytest.raises(RuntimeError, match=r"load_dataset\(\) first"):
-        padify([(1, "goal")])
+    for collate in (padify, offsetify):
+        with pytest.raises(RuntimeError, match=r"load_dataset\(\) first"):
+            collate([(1, "goal")])
 
 
 def test_padify_shapes_labels_and_padding(vocab):
@@ -174,9 +186,29 @@ def test_padify_as_collate_fn(folder, vocab):
     assert shapes == [3, 1]
 
 
-def test_padify_refuses_an_empty_batch(vocab):
+@pytest.mark.slow  # a worker that is spawned imports torch anew
+def test_padify_in_workers_that_are_spawned_works_with_a_vocabulary_and_says_so_without(folder, vocab):
+    rows = load_dataset(root=folder)[0]
+    workers = {"batch_size": 4, "num_workers": 1, "multiprocessing_context": "spawn"}
+    loader = torch.utils.data.DataLoader(rows, collate_fn=functools.partial(padify, voc=vocab), **workers)
+    ((labels, ids),) = loader
+    assert torch.equal(ids, padify(rows)[1]) and labels.tolist() == [0, 1, 2, 3]
+    with pytest.raises(RuntimeError, match=r"collate_fn=functools\.partial\(padify, voc=vocab\)"):
+        next(iter(torch.utils.data.DataLoader(rows, collate_fn=padify, **workers)))
+
+
+@pytest.mark.parametrize("collate", [padify, offsetify])
+def test_an_empty_batch_is_refused(vocab, collate):
     with pytest.raises(ValueError, match="empty batch"):
-        padify([])
+        collate([])
+
+
+def test_offsetify_gives_one_row_of_ids_and_where_each_text_begins(vocab):
+    labels, ids, offsets = offsetify([(1, "late goal"), (4, ""), (2, "chip")])
+    assert labels.tolist() == [0, 3, 1] and offsets.tolist() == [0, 2, 3]
+    assert ids.tolist() == [vocab.stoi["late"], vocab.stoi["goal"], vocab.stoi["<unk>"], vocab.stoi["chip"]]
+    bags = torch.nn.EmbeddingBag(len(vocab), 5)
+    assert torch.allclose(bags(ids, offsets)[0], bags.weight[ids[:2]].mean(dim=0))
 
 
 # --- train_epoch ----------------------------------------------------------------------------------------------------
@@ -232,6 +264,34 @@ def test_train_epoch_stops_at_epoch_size_and_reports(capsys):
     assert capsys.readouterr().out.startswith("16 examples: loss ")
     train_epoch(Bag(), batches([8] * 4), report_freq=0)
     assert capsys.readouterr().out == ""
+
+
+def test_train_epoch_emb_hands_offsets_or_lengths_to_the_network(folder, vocab):
+    rows = load_dataset(root=folder)[0]
+
+    class Recurrent(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words = torch.nn.EmbeddingBag(len(vocab), 4)
+            self.states = torch.nn.GRU(4, 4, batch_first=True)
+            self.seen = []
+
+        def forward(self, ids, third):
+            self.seen.append(third)
+            if ids.dim() == 1:
+                return self.words(ids, third)
+            packed = torch.nn.utils.rnn.pack_padded_sequence(
+                self.words.weight[ids], third, batch_first=True, enforce_sorted=False
+            )
+            return self.states(packed)[1][0]
+
+    net = Recurrent()
+    bags = torch.utils.data.DataLoader(rows, batch_size=4, collate_fn=offsetify)
+    losses = [train_epoch_emb(net, bags, lr=0.1, report_freq=0)[0] for _ in range(10)]
+    assert losses[-1] < losses[0] and net.seen[0].tolist() == [0, 5, 9, 11]
+    with_lengths = [(*padify(rows), torch.tensor([5, 4, 2, 5]))]
+    train_epoch_emb(net, with_lengths, use_pack_sequence=True)
+    assert net.seen[-1].device.type == "cpu"
 
 
 def test_train_epoch_refuses_an_empty_dataloader():
