@@ -1,0 +1,261 @@
+"""What all checks share: call a student's function, compare what it returns, and find the mistake that explains it.
+
+A check lists what students get wrong as a table, the most telling mistake first:
+
+    mistakes = {
+        "weights": expected.softmax(dim=1),                 # what a student with this mistake returns,
+        "scaled": [expected / 2, expected / 4],             # or several such values,
+        "future": lambda mask: place(mask & ahead, "row"),  # or a condition on the answer,
+        "average": True,                                    # or True: whatever else is wrong
+    }
+
+Its keys are names of hints. A condition returns whether the mistake was made; if it returns a dictionary that is not
+empty, it was, and the values are filled into the hint. An answer that fits no mistake gets the hint "other".
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Real
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Mistake(Exception):
+    """What is wrong with an answer: the name of a hint and the values to fill into it.
+
+    Without a name, nothing has been filled in yet. A name that begins with "open" says what is still to be filled in,
+    or that the planted bug is still there.
+    """
+
+    def __init__(self, hint: str = "", **values):
+        super().__init__(hint)
+        self.hint, self.values = hint, values
+        self.is_open = not hint or hint.startswith("open")
+
+
+# --- running a check ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def keep_random_numbers(seed: int | None = None) -> Iterator[None]:
+    """Leave the random numbers of torch, numpy and Python as they were before; inside, torch begins at `seed`."""
+    of_numpy, of_python = np.random.get_state(), random.getstate()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            if seed is not None:
+                torch.default_generator.manual_seed(seed)
+            yield
+    finally:
+        np.random.set_state(of_numpy)
+        random.setstate(of_python)
+
+
+def trials(count: int) -> Callable:
+    """Decorator: a check of a function and one trial's inputs becomes a check with `count` trials."""
+
+    def repeat(check_trial: Callable) -> Callable:
+        def check(function) -> None:
+            for trial in range(count):
+                check_trial(function, trial)
+
+        return check
+
+    return repeat
+
+
+def find_gaps(answers: dict) -> None:
+    """Raise Mistake if `...` still stands in an answer; the hint names it, unless nothing is filled in at all."""
+    named = {}
+    for name, answer in answers.items():
+        named |= answer if isinstance(answer, dict) else {name: answer}
+    missing = [str(name) for name, answer in named.items() if has_gap(answer)]
+    if missing and len(missing) == len(named):
+        raise Mistake()
+    if missing:
+        raise Mistake("open_gaps", names=", ".join(missing))
+
+
+def has_gap(answer) -> bool:
+    return answer is ... or (isinstance(answer, (list, tuple)) and any(map(has_gap, answer)))
+
+
+def call(function, *inputs):
+    """The result of the student's function for `inputs`.
+
+    Raises:
+        Mistake: it is not a function, still returns `...` or nothing, stops with an error, or changes its inputs.
+    """
+    if not callable(function):
+        raise Mistake("no_function", type=type(function).__name__)
+    before = [copy.deepcopy(value) if isinstance(value, (Tensor, list)) else None for value in inputs]
+    try:
+        with keep_random_numbers():  # a seed set in the function must not repeat the hidden inputs
+            result = function(*inputs)
+    except (Exception, SystemExit) as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+        own = [frame.line for frame in frames if frame.filename == frames[0].filename and frame.line]
+        raise Mistake("stops", line=f" (`{own[-1]}`)" if own else "", reason=one_line(error)) from None
+    if has_gap(result):
+        raise Mistake()
+    if result is None:
+        raise Mistake("no_return")
+    if any(old is not None and not unchanged(value, old) for value, old in zip(inputs, before, strict=True)):
+        raise Mistake("changes_input")
+    return result
+
+
+def unchanged(value, old) -> bool:
+    if isinstance(old, Tensor):
+        return torch.equal(value, old)
+    if isinstance(old, (list, tuple)):
+        return len(value) == len(old) and all(map(unchanged, value, old))
+    return value == old
+
+
+# --- comparing an answer --------------------------------------------------------------------------------------------
+
+
+def as_tensor(
+    answer, like: Tensor, *, shapes: dict | None = None, name: str = "", allow_nan: bool = False, **values
+) -> Tensor:
+    """The answer, if it is a tensor of the shape and the kind (float, bool, int) of `like`, on the CPU, without nan.
+
+    Args:
+        shapes: {hint: the shape, or a list of shapes, that a student with this mistake returns}.
+        name: of the answer, where there are several.
+        allow_nan: whether nan is let through.
+        values: for the hints in `shapes`.
+
+    Raises:
+        Mistake: with what came and what was expected.
+    """
+    label, wanted = f"`{name}`: " if name else "", tuple(like.shape)
+    if not torch.is_tensor(answer):
+        raise Mistake("no_tensor", name=label, shape=wanted, type=type(answer).__name__)
+    if answer.device.type != "cpu":
+        raise Mistake("device", name=label, device=answer.device)
+    came = tuple(answer.shape)
+    if came != wanted:
+        for hint, shape in (shapes or {}).items():
+            if fits(came, shape):
+                raise Mistake(hint, **values, shape=came, wanted=wanted, width=came[-1])
+        raise Mistake("shape", name=label, came=came, shape=wanted)
+    if kind(answer) != kind(like):
+        raise Mistake("kind", name=label, kind=kind(like), came=str(answer.dtype).removeprefix("torch."))
+    if answer.isnan().any() and not allow_nan:
+        raise Mistake("nan", name=label, place=answer.isnan().nonzero()[0].tolist())
+    return answer
+
+
+def compare(answer, expected: Tensor, mistakes: dict, *, describe: Callable = lambda answer: {}, **options) -> None:
+    """Raise the Mistake that explains why an answer is not the expected tensor; return if it is.
+
+    Args:
+        describe: {name: value}, to be filled into the hints, of an answer of the right shape.
+        options: of `as_tensor`.
+    """
+    answer = as_tensor(answer, expected, **options)
+    if not same(answer, expected):
+        explain(answer, mistakes, describe(answer))
+
+
+def compare_number(name: str, answer, expected: float, mistakes: dict, tolerance: float = 1e-3, **values) -> None:
+    """The same for a number of Python or numpy, or a tensor with one element, which may be off by `tolerance`."""
+    number = as_number(name, answer)
+    if not math.isclose(number, expected, abs_tol=tolerance):
+        explain(number, mistakes, {"name": name, "ours": number, "right": expected} | values)
+
+
+def compare_shape(answer, expected: tuple[int, ...], mistakes: dict) -> None:
+    """The same for a shape, written as a tuple or a list; the hint "no_shape" is for anything else."""
+    if not isinstance(answer, (tuple, list)):
+        raise Mistake("no_shape", value=short(answer))
+    if tuple(answer) != expected:
+        explain(tuple(answer), mistakes, {"shape": tuple(answer), "value": short(answer)})
+
+
+def compare_choice(letter, right: str) -> None:
+    """The same for one of the letters a, b, c, d; each wrong one has its own hint, such as "because_a"."""
+    given = letter.strip(" .()").lower() if isinstance(letter, str) else letter
+    if given not in ("a", "b", "c", "d"):
+        raise Mistake("no_letter", value=short(letter))
+    if given != right:
+        raise Mistake(f"because_{given}")
+
+
+def explain(answer, mistakes: dict, values: dict) -> None:
+    """Raise the first of the mistakes that a wrong answer fits, or "other"."""
+    for hint, mistake in mistakes.items():
+        if found := fits(answer, mistake):
+            raise Mistake(hint, **values | (found if isinstance(found, dict) else {}))
+    raise Mistake("other", **values)
+
+
+def fits(answer, mistake):
+    """Whether an answer shows a mistake: True or False, or what the condition returns."""
+    if isinstance(mistake, bool):
+        return mistake
+    if callable(mistake):
+        return mistake(answer)
+    return any(same(answer, value) for value in (mistake if isinstance(mistake, list) else [mistake]))
+
+
+def same(answer, value) -> bool:
+    """Whether two values are equal; tensors of floats and numbers only need to be close."""
+    if isinstance(value, Tensor) and value.is_floating_point():
+        return answer.shape == value.shape and torch.allclose(answer.float(), value, rtol=1e-3, atol=1e-4)
+    if isinstance(value, Tensor):
+        return answer.shape == value.shape and bool((answer == value).all())
+    return math.isclose(answer, value, rel_tol=1e-5, abs_tol=1e-5) if isinstance(value, Real) else answer == value
+
+
+# --- small tools ----------------------------------------------------------------------------------------------------
+
+
+def fields(prediction, *names: str) -> tuple:
+    """The values of a dictionary with exactly these names."""
+    if not isinstance(prediction, dict) or set(prediction) != set(names):
+        raise Mistake("no_fields", names=", ".join(names))
+    return tuple(prediction[name] for name in names)
+
+
+def as_number(name: str, value) -> float:
+    """`value` as a float; a Mistake, with the name of the answer, if it is not a finite number."""
+    count = value.numel() if isinstance(value, Tensor) else getattr(value, "size", 0)
+    plain = value.item() if count == 1 else value
+    if not isinstance(plain, Real) or isinstance(plain, bool) or not math.isfinite(plain):
+        raise Mistake("no_number", name=name, value=short(value))
+    return float(plain)
+
+
+def kind(tensor: Tensor) -> str:
+    if tensor.dtype == torch.bool:
+        return "bool"
+    return "float" if tensor.is_floating_point() else "complex" if tensor.is_complex() else "int"
+
+
+def place(condition: Tensor, *names: str) -> dict[str, int]:
+    """{name of a dimension: index} of the first place where a condition is True; empty if it is True nowhere."""
+    return dict(zip(names, condition.nonzero()[0].tolist(), strict=True)) if condition.any() else {}
+
+
+def random_int(low: int, high: int) -> int:
+    """A random whole number from low to high."""
+    return int(torch.randint(low, high + 1, ()))
+
+
+def one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:160]
+
+
+def short(value) -> str:
+    return " ".join(repr(value).split())[:40]

@@ -1,0 +1,192 @@
+"""The checks of lesson 3: BERT on the news."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from course.exercises.answers import (
+    Mistake,
+    as_tensor,
+    call,
+    compare,
+    compare_choice,
+    compare_number,
+    compare_shape,
+    explain,
+    fields,
+    place,
+    random_int,
+    trials,
+)
+
+
+def predict_batch(prediction) -> None:
+    """Texts of 4, 7 and 20 word pieces in one batch, cut at 12"""
+    shape, padding, mask_sum = fields(prediction, "shape", "padding", "mask_sum")
+    mistakes = {
+        "no_shape": lambda shape: len(shape) != 2,
+        "uncut": lambda shape: shape[1] in (20, 22),
+        "marks_extra": lambda shape: shape[1] == 14,
+        "longest": True,
+    }
+    compare_shape(shape, (3, 12), mistakes)
+    compare_number("padding", padding, 9, {"marks": 8 + 5, "lacks": True})
+    compare_number("mask_sum", mask_sum, 6 + 9 + 12, {"polarity": 9, "cut_off": 6 + 9 + 22, "rest": True})
+
+
+@trials(8)
+def pad_keep_end(function, trial) -> None:
+    """(input_ids, attention_mask) of texts that are cut from the left: the first piece, then the last ones"""
+    limit, pad, cls, sep = random_int(4, 9), random_int(500, 599), random_int(200, 299), random_int(300, 399)
+    some_are_cut = trial % 2 == 0
+    counts = [limit + 3, limit - 2, 0] if some_are_cut else [limit - 3, 0]  # pieces between the marks
+    counts += [random_int(0, counts[0]) for _ in range(random_int(1, 4))]
+    pieces = [[cls, *torch.randint(1000, 9000, (n,)).tolist(), sep] for n in counts]
+    kept = [[cls, *ids[1:][1 - limit :]] for ids in pieces]
+    longest = max(map(len, kept))
+
+    def batch(rows, value=pad, side="right") -> Tensor:
+        return pad_sequence([torch.tensor(row) for row in rows], True, value, side)
+
+    def cut(keep) -> Tensor:
+        return batch([keep(ids) if len(ids) > limit else ids for ids in pieces])
+
+    expected, is_piece = batch(kept), batch([[1] * len(row) for row in kept], 0)
+
+    def first_row(input_ids) -> dict:
+        row = place(input_ids != expected, "row", "column")["row"]
+        ours = [i for i in input_ids[row].tolist() if i != pad]
+        return {"row": row, "right": kept[row], "ours": ours, "count": len(pieces[row]), "limit": limit}
+
+    def too_short(input_ids):
+        told = first_row(input_ids)
+        part = len(pieces[told["row"]]) > limit and set(told["ours"]) <= set(pieces[told["row"]])
+        return part and 2 < len(told["ours"]) < limit and {"count": len(told["ours"])}
+
+    def other_padding(input_ids):
+        filled = input_ids[(is_piece == 0) & (input_ids != pad)]
+        return torch.equal(input_ids * is_piece, expected * is_piece) and {"pad": pad, "ours": filled[0].item()}
+
+    mistakes = {
+        "swapped": lambda input_ids: input_ids.max() <= 1,
+        "padded_left": batch(kept, side="left"),
+        "from_right": cut(lambda ids: ids[:limit]),
+        "before_sep": cut(lambda ids: [*ids[: limit - 1], sep]),
+        "cls_lost": cut(lambda ids: ids[-limit:]),
+        "too_short": too_short,
+        "sep_lost": cut(lambda ids: [cls, *ids[-limit:-1]]),
+        "hard_coded": lambda input_ids: (input_ids[:, 0] != cls).all() and {"ours": input_ids[0, 0].item(), "cls": cls},
+        "cls_twice": batch([[cls, *ids[1 - limit :]] for ids in pieces]),
+        "sep_twice": cut(lambda ids: [cls, *ids[2 - limit :], sep]),
+        "pad_index": other_padding,
+        "pieces": True,
+    }
+    rows = len(pieces)
+    shapes = {"off_by": [(rows, limit + off) for off in (-2, -1, 1, 2)]}
+    if longest < limit:
+        shapes = {"always_full": (rows, limit)}
+    result = call(function, pieces, limit, pad)
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise Mistake("two_tensors")
+    told = {"limit": limit, "longest": longest}
+    compare(result[0], expected, mistakes, describe=first_row, name="input_ids", shapes=shapes, **told)
+
+    def first_place(mask) -> dict:
+        where = place(mask != is_piece, "row", "column")
+        mine = mask[tuple(where.values())].item()
+        return where | {"mask": mine, "longest": longest, "pieces": len(kept[where["row"]])}
+
+    mistakes = {"looks_at_padding": 1 - is_piece, "mask": True}
+    compare(result[1], is_piece, mistakes, describe=first_place, name="attention_mask")
+
+
+def pool_of_one(small_pool, because, shuffled) -> None:
+    """The share of padding if each batch is sorted by itself (pool=1): that of shuffled batches"""
+    mistakes = {
+        "count": lambda share: share > 1,
+        "pool_50": lambda share: share < 0.1,
+        "of_text": lambda share: abs(share - shuffled / (1 - shuffled)) < 0.02,
+    }
+    compare_number("small_pool", small_pool, shuffled, mistakes, tolerance=0.04)
+    compare_choice(because, "a")
+
+
+@trials(8)
+def accuracy_of(function, trial) -> None:
+    """The share of right rows over batches of any size; as planted, the mean of the batches' shares"""
+    full = random_int(41, 97)
+    sizes = [full] * random_int(2, 4) + [random_int(full // 2 + 1, full - 1)]
+    last, count = sizes[-1], sum(sizes)
+    batches = [(torch.randn(texts, 4), torch.randint(0, 4, (texts,))) for texts in sizes]
+    batches[trial % 2][1][:] = (batches[trial % 2][0].argmax(dim=1) + 1) % 4  # all wrong: never the last batch
+    batches[-1][1][:] = batches[-1][0].argmax(dim=1)  # the last, smaller batch is all right
+
+    def hits(shift=0) -> list[int]:
+        """How many texts of each batch would be right if `shift` were added to the labels."""
+        return [(scores.argmax(dim=1) == labels + shift).sum().item() for scores, labels in batches]
+
+    def mean_share(hits) -> float:
+        return sum(n / size for n, size in zip(hits, sizes, strict=True)) / len(sizes)
+
+    right = sum(hits())
+    mistakes = {
+        "open_bug": mean_share(hits()),
+        "labels": [sum(hits(-1)) / count, mean_share(hits(-1))],
+        "shares_by_texts": mean_share(hits()) * len(sizes) / count,
+        "last_size": right / (len(sizes) * last),
+        "number": right,
+        "percent": lambda number: abs(number - 100 * right / count) < 0.05,
+        "full_batches": right / (len(sizes) * full),
+        "last_lost": sum(hits()[:-1]) / (count - last),
+        "batches": right / len(sizes),
+        "mistakes": 1 - right / count,
+    }
+    told = {"sizes": ", ".join(map(str, sizes)), "count": count, "hits": right, "full": full, "last": last}
+    # rounding is no mistake
+    compare_number("accuracy", call(function, batches), right / count, mistakes, tolerance=6e-4, **told)
+
+
+@trials(16)
+def piece_labels(function, trial) -> None:
+    """The label of its word at the first piece of each word, -100 everywhere else"""
+    labels = torch.randint(0, 4, (random_int(3, 6),)).tolist()
+    labels[1] = labels[0] if trial % 2 else (labels[0] + 1) % 4  # neighbours with the same label
+    counts = [2, *(random_int(1, 3) for _ in labels[1:])]  # pieces of each word
+    word_ids = [None, *(word for word, count in enumerate(counts) for _ in range(count)), None]
+    if trial >= 8:
+        word_ids += [None] * random_int(1, 3)  # padding
+
+    def where_it_changes(others) -> list[int]:
+        pairs = zip(word_ids, others, strict=True)
+        return [-100 if word is None or word == other else labels[word] for word, other in pairs]
+
+    expected = where_it_changes([None, *word_ids[:-1]])
+    result = call(function, labels, word_ids)
+    ours = as_tensor(result, torch.tensor(expected)).tolist() if torch.is_tensor(result) else result
+    if not isinstance(ours, (list, tuple)):
+        raise Mistake("no_list", type=type(ours).__name__)
+    if len(ours) != len(expected):
+        raise Mistake("count", wanted=len(expected), came=len(ours))
+    if list(ours) == expected:
+        return
+    place = next(i for i, label in enumerate(expected) if ours[i] != label)
+    word, label, right = word_ids[place], ours[place], expected[place]
+    mistakes = {
+        "last_piece": lambda ours: list(ours) == where_it_changes([*word_ids[1:], None]),
+        "marks": lambda _: word is None,
+        "every_piece": lambda _: right == -100 and label == labels[word],
+        "word_0": lambda _: label == -100 and word == 0,
+        "same_label": lambda _: label == -100 and labels[word] == labels[word - 1],
+    }
+    explain(ours, mistakes, {"place": place, "word": word, "label": label, "right": right})
+
+
+CHECKS = {
+    "3.1": predict_batch,
+    "3.2": pad_keep_end,
+    "3.3": pool_of_one,
+    "3.4": accuracy_of,
+    "3.5": piece_labels,
+}
