@@ -130,13 +130,8 @@ def as_tensor(
     """The answer, if it is a tensor of the shape and the kind (float, bool, int) of `like`, on the CPU, without nan.
 
     Args:
-        shapes: {hint: the shape, or a list of shapes, that a student with this mistake returns}.
+        shapes: {hint: the shape, or a list of shapes, that a student with this mistake returns}; `values` fill them.
         name: of the answer, where there are several.
-        allow_nan: whether nan is let through.
-        values: for the hints in `shapes`.
-
-    Raises:
-        Mistake: with what came and what was expected.
     """
     label, wanted = f"`{name}`: " if name else "", tuple(like.shape)
     if not torch.is_tensor(answer):
@@ -159,9 +154,7 @@ def as_tensor(
 def compare(answer, expected: Tensor, mistakes: dict, *, describe: Callable = lambda answer: {}, **options) -> None:
     """Raise the Mistake that explains why an answer is not the expected tensor; return if it is.
 
-    Args:
-        describe: {name: value}, to be filled into the hints, of an answer of the right shape.
-        options: of `as_tensor`.
+    `describe` gives values for the hints, of an answer of the right shape; the options are those of `as_tensor`.
     """
     answer = as_tensor(answer, expected, **options)
     if not same(answer, expected):
@@ -211,11 +204,10 @@ def fits(answer, mistake):
 
 def same(answer, value) -> bool:
     """Whether two values are equal; tensors of floats and numbers only need to be close."""
-    if isinstance(value, Tensor) and value.is_floating_point():
-        return answer.shape == value.shape and torch.allclose(answer.float(), value, rtol=1e-3, atol=1e-4)
     if isinstance(value, Tensor):
-        return answer.shape == value.shape and bool((answer == value).all())
-    return math.isclose(answer, value, rel_tol=1e-5, abs_tol=1e-5) if isinstance(value, Real) else answer == value
+        rtol, atol = (1e-3, 1e-4) if value.is_floating_point() else (0, 0)
+        return answer.shape == value.shape and torch.allclose(answer.to(value.dtype), value, rtol=rtol, atol=atol)
+    return math.isclose(answer, value, rel_tol=2e-6, abs_tol=2e-6) if isinstance(value, Real) else answer == value
 
 
 # --- small tools ----------------------------------------------------------------------------------------------------
@@ -238,14 +230,21 @@ def as_number(name: str, value) -> float:
 
 
 def kind(tensor: Tensor) -> str:
-    if tensor.dtype == torch.bool:
-        return "bool"
-    return "float" if tensor.is_floating_point() else "complex" if tensor.is_complex() else "int"
+    if tensor.is_complex():
+        return "complex"
+    return "float" if tensor.is_floating_point() else "bool" if tensor.dtype == torch.bool else "int"
 
 
-def place(condition: Tensor, *names: str) -> dict[str, int]:
-    """{name of a dimension: index} of the first place where a condition is True; empty if it is True nowhere."""
-    return dict(zip(names, condition.nonzero()[0].tolist(), strict=True)) if condition.any() else {}
+def place(condition: Tensor, *names: str, **tensors: Tensor) -> dict:
+    """{name of a dimension: index} of the first place where a condition is True; empty if it is True nowhere.
+
+    Tensors of the same shape add {name: what stands in this place}.
+    """
+    if not condition.any():
+        return {}
+    index = condition.nonzero()[0].tolist()
+    there = {name: tensor[tuple(index)].item() for name, tensor in tensors.items()}
+    return dict(zip(names, index, strict=True)) | there
 
 
 def random_int(low: int, high: int) -> int:

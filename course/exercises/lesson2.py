@@ -160,14 +160,11 @@ def rotate(function, trial) -> None:
 
     def wrong_length(result):
         now, old = result.unflatten(1, (waves, 2)).norm(dim=2), pairs.abs()
-        where = place((now - old).abs() > 1e-3 * old + 1e-4, "row", "pair")
-        index = tuple(where.values())
-        return where and where | {"old": old[index].item(), "now": now[index].item()}
+        return place((now - old).abs() > 1e-3 * old + 1e-4, "row", "pair", old=old, now=now)
 
     def wrong_angle(result):
         off = (result - expected).abs().unflatten(1, (waves, 2)).amax(dim=2)
-        where = place(off == off.max(), "row", "pair")
-        return where | {"angle": angles[tuple(where.values())].item()}
+        return place(off == off.max(), "row", "pair", angle=angles)
 
     mistakes = {
         "backwards": flat(turned(pairs, -angles)),

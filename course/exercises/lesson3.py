@@ -94,9 +94,8 @@ def pad_keep_end(function, trial) -> None:
     compare(result[0], expected, mistakes, describe=first_row, name="input_ids", shapes=shapes, **told)
 
     def first_place(mask) -> dict:
-        where = place(mask != is_piece, "row", "column")
-        mine = mask[tuple(where.values())].item()
-        return where | {"mask": mine, "longest": longest, "pieces": len(kept[where["row"]])}
+        where = place(mask != is_piece, "row", "column", mask=mask)
+        return where | {"longest": longest, "pieces": len(kept[where["row"]])}
 
     mistakes = {"looks_at_padding": 1 - is_piece, "mask": True}
     compare(result[1], is_piece, mistakes, describe=first_place, name="attention_mask")
