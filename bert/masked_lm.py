@@ -4,7 +4,6 @@ The encoder in this folder came without the head that guesses. `mlm/` holds what
 low-rank adapters and a head, to be merged into the encoder. The encoder's own files stay as they are.
 """
 
-import hashlib
 import warnings
 from pathlib import Path
 
@@ -12,13 +11,9 @@ import peft
 import transformers
 from safetensors import safe_open
 
+from course.files import sha256
+
 ADAPTER = "adapter_model.safetensors"  # the name that peft reads
-
-
-def fingerprint(bert_model: Path) -> str:
-    """SHA-256 of the encoder's weights."""
-    with (bert_model / "model.safetensors").open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_masked_lm(bert_model: str | Path) -> transformers.BertForMaskedLM:
@@ -49,7 +44,7 @@ def load_masked_lm(bert_model: str | Path) -> transformers.BertForMaskedLM:
 def check_encoder(adapter: Path, bert_model: Path) -> None:
     with safe_open(adapter, framework="pt") as file:
         expected = (file.metadata() or {}).get("encoder_sha256", "unknown")
-    found = fingerprint(bert_model)
+    found = sha256(bert_model / "model.safetensors")
     if found != expected:
         raise ValueError(
             f"mlm/ was trained on the encoder with SHA-256 {expected[:12]}…, but model.safetensors beside it has "

