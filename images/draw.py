@@ -10,7 +10,6 @@ from math import cos, radians, sin
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import nbformat
 import torch
 import transformers
 from matplotlib.animation import FuncAnimation, PillowWriter
@@ -19,14 +18,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.typing import ColorType
+from tqdm import tqdm
 
-HERE = Path(__file__).resolve().parent
-BERT = HERE.parent / "bert"
-LESSON = HERE.parent / "notebooks" / "en" / "1-attention.ipynb"
-LESSON_CELLS = [  # of lesson 1: all that its translator needs
+from bert.masked_lm import load_masked_lm
+from course.notebooks import ROOT, run_cells
+
+TRANSLATOR_CELLS = [  # of lesson 1: all that its translator needs
     "imports", "seed", "nouns", "other-words", "noun-phrase", "clause", "sentence", "data", "vocabularies",
     "to-tensors", "encoder", "decoder", "translator", "fit", "bahdanau-attention", "alignment",
 ]  # fmt: skip
+Point = tuple[float, float]
 
 # --- shared style ---------------------------------------------------------------------------------------------------
 
@@ -78,9 +79,7 @@ def node(sheet: Axes, x: float, y: float, symbol: str, color: ColorType) -> None
     sheet.text(x, y, symbol, ha="center", va="center", fontsize=23, zorder=4)
 
 
-def arrow(
-    sheet: Axes, start: tuple[float, float], end: tuple[float, float], color: ColorType, width: float = 2
-) -> None:
+def arrow(sheet: Axes, start: Point, end: Point, color: ColorType, width: float = 2) -> None:
     """Draw a straight arrow, `width` points thick; its head grows with it."""
     shape = f"simple,tail_width={width},head_width={8 + 1.6 * width},head_length={9 + width}"
     look = {"arrowstyle": shape, "mutation_scale": 1, "facecolor": color, "edgecolor": "none"}
@@ -151,19 +150,15 @@ def encoder_decoder_attention() -> Figure:
 
     # The query is the state before.
     look = {"arrowstyle": "-|>", "mutation_scale": 18, "linestyle": "--", "linewidth": 2, "color": GREEN}
-    sheet.add_patch(
-        FancyArrowPatch((4.43, 7.42), (2.75, 4.42), connectionstyle="arc3,rad=0.2", shrinkA=0, shrinkB=0, **look)
-    )
+    look |= {"connectionstyle": "arc3,rad=0.2", "shrinkA": 0, "shrinkB": 0}
+    sheet.add_patch(FancyArrowPatch((4.43, 7.42), (2.75, 4.42), **look))
     sheet.text(2.6, 6.2, "query", ha="right", va="center", color=GREEN, weight="bold")
     return figure
 
 
 def alignment_matrices() -> Figure:
     """Alignment matrices after figure 3 of Bahdanau et al. (2015), by the translator of lesson 1, trained here."""
-    cells = {cell.id: cell.source for cell in nbformat.read(LESSON, as_version=4).cells}
-    lesson: dict = {}
-    for cell in LESSON_CELLS:
-        exec(cells[cell], lesson)
+    lesson = run_cells("1-attention", *TRANSLATOR_CELLS)
     model = lesson["Translator"](attention=lesson["AdditiveAttention"](64))
     lesson["fit"](model, 600)
 
@@ -226,29 +221,28 @@ def gathering(sheet: Axes, layer: int, targets: list[int], progress: float, capt
 
 def gathering_steps() -> list[tuple[int, list[int], float, str]]:
     """The frames of the animation, as arguments of `gathering`."""
-    steps = [(0, [], 1.0, "A vector for each word, plus a vector for its position")] * 16
+    everyone = list(range(len(GATHER_WORDS)))
+    steps = [(0, everyone, 1.0, "A vector for each word, plus a vector for its position")] * 16
     for layer in (1, 2):
         one = f"Layer {layer}: “{GATHER_WORDS[FOCUS]}” gathers from every word, by weight"
-        for targets, caption in [([FOCUS], one), (list(range(5)), f"Layer {layer}: all words gather at the same time")]:
+        for targets, caption in [([FOCUS], one), (everyone, f"Layer {layer}: all words gather at the same time")]:
             steps += [(layer, targets, (frame + 1) / 10, caption) for frame in range(9)]
             steps += [(layer, targets, 1.0, caption)] * 10
-    return steps + [(3, [], 1.0, "No word waits for another")] * 16
+    return steps + [(2, everyone, 1.0, "No word waits for another")] * 16
 
 
 def transformer_animation() -> FuncAnimation:
     """Every position gathers from all positions at once, layer by layer (Vaswani et al., 2017)."""
     figure, sheet = canvas(16, 9)
     figure.set_dpi(75)  # the file stays below 1 MB
-    steps = gathering_steps()
 
-    def draw(number: int) -> None:
+    def draw_frame(step: tuple[int, list[int], float, str]) -> None:
         sheet.clear()
         sheet.set(xlim=(0, 16), ylim=(0, 9))
         sheet.axis("off")
-        layer, targets, progress, caption = steps[number]
-        gathering(sheet, min(layer, 2), targets or list(range(5)), progress, caption)
+        gathering(sheet, *step)
 
-    return FuncAnimation(figure, draw, frames=len(steps))
+    return FuncAnimation(figure, draw_frame, frames=gathering_steps())
 
 
 def transformer_still() -> Figure:
@@ -260,9 +254,8 @@ def transformer_still() -> Figure:
 
 def masked_words() -> Figure:
     """Masked-word prediction (Devlin et al., 2019): what the model reads, what it must guess; guesses of bert/mlm."""
-    from bert.masked_lm import load_masked_lm
-
-    tokenizer, model = transformers.BertTokenizer.from_pretrained(BERT), load_masked_lm(BERT).double()
+    tokenizer = transformers.BertTokenizer.from_pretrained(ROOT / "bert")
+    model = load_masked_lm(ROOT / "bert").double()
     batch = tokenizer("she won the gold [MASK] today", return_tensors="pt")
     read = tokenizer.convert_ids_to_tokens(batch.input_ids[0])
     with torch.inference_mode():
@@ -293,16 +286,8 @@ def masked_words() -> Figure:
         sheet.barh(y, 3.6 * share / longest, left=10.1, height=0.45, color=color)
         sheet.text(10.25 + 3.6 * share / longest, y, f"{share:.2f}", va="center")
     sheet.text(7.3, 8.5, "a probability for each\nword of the vocabulary", ha="right", va="center", linespacing=1.4)
-    sheet.text(
-        7.3,
-        7.1,
-        "loss: how improbable\nwas the true word?",
-        ha="right",
-        va="center",
-        color=VERMILLION,
-        weight="bold",
-        linespacing=1.4,
-    )
+    look = {"color": VERMILLION, "weight": "bold", "linespacing": 1.4}
+    sheet.text(7.3, 7.1, "loss: how improbable\nwas the true word?", ha="right", va="center", **look)
     sheet.set(xlim=(0, 16), ylim=(0, 10))
     return figure
 
@@ -316,23 +301,31 @@ PICTURES = {
 }
 
 
+def draw(name: str, folder: Path) -> None:
+    """Draw the picture of this name and write it into `folder`: the same bytes on every run."""
+    with plt.style.context(STYLE, after_reset=True):
+        picture = PICTURES[name]()
+        if isinstance(picture, FuncAnimation):
+            with tqdm(desc=name, unit="frame") as bar:
+                writer = PillowWriter(fps=FRAMES_A_SECOND)
+                picture.save(folder / name, writer=writer, progress_callback=lambda *_: bar.update())
+        else:
+            picture.savefig(folder / name, metadata={"Software": None})  # not the version of matplotlib
+        plt.close("all")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PICTURES))
     names = parser.parse_args().names or list(PICTURES)
     unknown = [name for name in names if name not in PICTURES]
     if unknown:
-        parser.error(f"no such picture: {', '.join(unknown)}")
+        parser.error(f"there is no picture {', '.join(unknown)}; expected one of {', '.join(PICTURES)}")
     plt.switch_backend("Agg")
-    plt.rcdefaults()
-    plt.rcParams.update(STYLE)
+    torch.set_num_threads(2)  # the order of sums, and with it the trained translator, depends on their number
+    transformers.logging.set_verbosity_error()
     for name in names:
-        picture = PICTURES[name]()
-        if isinstance(picture, FuncAnimation):
-            picture.save(HERE / name, writer=PillowWriter(fps=FRAMES_A_SECOND))
-        else:
-            picture.savefig(HERE / name, metadata={"Software": None})  # no version inside: the same bytes on every run
-        plt.close("all")
+        draw(name, Path(__file__).resolve().parent)
         print(name)
 
 

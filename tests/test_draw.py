@@ -1,0 +1,68 @@
+"""The pictures of the lessons: drawn again, they look like the stored ones.
+
+Pixels are compared, not bytes: they depend on matplotlib and its fonts alone, which requirements.txt pins, and not on
+the libraries that pack them into a file.
+"""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageSequence
+
+import draw
+from course.notebooks import ROOT
+
+IMAGES = ROOT / "images"
+TRAINED = "bahdanau-fig3.png"
+
+
+def frames(path):
+    """The pixels of a picture, (frames, height, width, 3), from 0 to 255."""
+    with Image.open(path) as image:
+        return np.stack([np.asarray(frame.convert("RGB"), dtype=int) for frame in ImageSequence.Iterator(image)])
+
+
+def difference(name, folder):
+    draw.draw(name, folder)
+    drawn, stored = frames(folder / name), frames(IMAGES / name)
+    assert drawn.shape == stored.shape
+    return abs(drawn - stored)
+
+
+@pytest.mark.parametrize("name", ["encoder-decoder-attention.png", "transformer-animated-explanation.png"])
+def test_a_picture_is_drawn_again_exactly(name, tmp_path):
+    assert difference(name, tmp_path).max() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["transformer-animated-explanation.gif", "jalammarBERT-language-modeling-masked-lm.png"]
+)
+def test_animation_and_guesses_are_drawn_again_exactly(name, tmp_path):
+    assert difference(name, tmp_path).max() == 0
+
+
+@pytest.fixture
+def one_thread():
+    """Small matrices are faster so, and as different as on another machine: the stored picture is of two threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+def test_a_translator_trained_again_aligns_the_same_words(tmp_path, one_thread):
+    changed = difference(TRAINED, tmp_path).max(axis=-1) > 75
+    assert changed.mean() < 1e-4  # shades may differ between machines; another word or another alignment may not
+
+
+def test_every_stored_picture_can_be_drawn():
+    assert {path.name for path in IMAGES.iterdir() if path.suffix in (".png", ".gif")} == set(draw.PICTURES)
+
+
+def test_a_picture_that_does_not_exist_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["draw.py", "nothing.png"])
+    with pytest.raises(SystemExit):
+        draw.main()
+    assert "there is no picture nothing.png; expected one of encoder-decoder-attention.png" in capsys.readouterr().err
