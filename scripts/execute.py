@@ -6,6 +6,7 @@ python scripts/execute.py --store en    the outputs are stored in notebooks/en/ 
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -17,84 +18,106 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from tqdm import tqdm
 
 import pages
+from course.files import atomic_write
+from course.notebooks import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, SOLUTIONS
 
-ROOT = Path(__file__).resolve().parent.parent
+CELL_TIMEOUT = 1200  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
-def execute(path: Path) -> tuple[nbformat.NotebookNode, Exception | None]:
-    """Run a notebook in its own folder, with a progress bar; give back the copy with outputs, and the error if any."""
+def execute(path: Path) -> tuple[nbformat.NotebookNode, str]:
+    """Run a notebook in its own folder, with a progress bar.
+
+    Returns:
+        The notebook with its outputs, up to the cell that failed if one did, and what went wrong ("" if nothing did).
+    """
     notebook = nbformat.read(path, as_version=4)
+    failure = ""
     with tqdm(total=len(notebook.cells), desc=path.stem, unit="cell", bar_format="{l_bar}{bar:20}{r_bar}") as bar:
 
-        def done(cell, cell_index):
+        def show_cell(cell, cell_index):
             bar.n = cell_index + 1
             bar.set_postfix_str(cell.id)
 
         client = NotebookClient(
             notebook,
-            timeout=1200,
+            timeout=CELL_TIMEOUT,
             kernel_name="python3",
             resources={"metadata": {"path": str(path.parent)}},
             record_timing=False,
             store_widget_state=False,
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
-            on_cell_complete=done,
+            on_cell_start=show_cell,
         )
         try:
             client.execute()
-            error = None
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as failed:
-            error = failed
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            failure = f"{path.stem} stopped in the cell {bar.postfix}\n{indent(describe(error), '    ')}"
     for cell in notebook.cells:
         if cell.cell_type == "code":  # a progress bar that has ended says nothing on a page
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    return notebook, error
+    notebook.metadata = METADATA
+    return notebook, failure
 
 
-def main() -> int:
+def describe(error: Exception) -> str:
+    """The line of the cell and its error, without colours, the frames below it, or the paths of this machine."""
+    if isinstance(error, CellTimeoutError):
+        return f"it ran for more than {CELL_TIMEOUT} seconds"
+    if isinstance(error, DeadKernelError):
+        return "its kernel died; most often the memory was used up"
+    line = re.search(r"^-+> \d+ .*", without_colours(error.traceback), re.MULTILINE)  # the first is that of the cell
+    message = "\n".join(without_colours(f"{error.ename}: {error.evalue}").splitlines()[:5])
+    message = message.replace(f"{ROOT}/", "").replace(str(Path.home()), "~")
+    return f"{line.group()}\n{message}" if line else message
+
+
+def without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("language", choices=["en", "ko"])
+    parser.add_argument("language", choices=LANGUAGES)
     parser.add_argument("lessons", nargs="*", help="such as 3-bert or solutions/3-bert; by default all lessons")
     parser.add_argument("--store", action="store_true", help="store the outputs in the notebooks themselves")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.store and os.environ.get("TORCHNLP_DATA", "sample") == "sample":
         parser.error("stored outputs come from a run on AG News: set TORCHNLP_DATA to the folder with its files")
+    lessons = options.lessons or (LESSONS + SOLUTIONS if options.store else LESSONS)
+    for lesson in lessons:
+        if lesson not in LESSONS + SOLUTIONS:
+            parser.error(f"there is no lesson {lesson!r}; expected one of {', '.join(LESSONS + SOLUTIONS)}")
 
-    source = ROOT / "notebooks" / options.language
-    target = source if options.store else ROOT / "build" / options.language
-    found = [*sorted(source.glob("*.ipynb")), *(sorted(source.glob("solutions/*.ipynb")) if options.store else [])]
-    paths = [source / f"{name}.ipynb" for name in options.lessons] or found
-    for path in paths:
-        if not path.is_file():
-            parser.error(f"there is no lesson {path.stem} in notebooks/{options.language}/")
-    for path in paths:
-        result = target / path.relative_to(source)
-        result.parent.mkdir(parents=True, exist_ok=True)
+    target = (NOTEBOOKS if options.store else pages.BUILD) / options.language
+    for lesson in lessons:
+        result = target / f"{lesson}.ipynb"
+        page = result.with_suffix(".html")
         start = time.perf_counter()
-        notebook, error = execute(path)
+        notebook, failure = execute(NOTEBOOKS / options.language / f"{lesson}.ipynb")
         seconds = time.perf_counter() - start
-        if not options.store:
-            notebook.metadata["seconds"] = round(seconds, 1)
-        if not (error and options.store):  # a failed run must not overwrite stored outputs
-            nbformat.write(notebook, result)
-        if error:
-            if not options.store:
-                result.with_suffix(".html").unlink(missing_ok=True)  # of an earlier run
-            print(error, file=sys.stderr)
-            print(f"{path.stem} stopped at the error above", file=sys.stderr)
+        if failure:
+            print(failure, file=sys.stderr)
+            if not options.store:  # stored outputs stay, a page of an earlier run does not
+                page.unlink(missing_ok=True)
+                with atomic_write(result.parent) as folder:
+                    nbformat.write(notebook, folder / result.name)
+                print(f"the run up to there: {result.relative_to(ROOT)}", file=sys.stderr)
             return 1
-        print(f"{path.stem}: {seconds:.0f} s", end="")
+        with atomic_write(result.parent) as folder:
+            if not options.store:
+                notebook.metadata["seconds"] = round(seconds, 1)
+                html = pages.page(notebook, page.stem, options.language)
+                (folder / page.name).write_text(html, encoding="utf-8")
+            nbformat.write(notebook, folder / result.name)
         if options.store:
-            print(f", outputs stored in {result.relative_to(ROOT)}")
+            print(f"{lesson}: {seconds:.0f} s, outputs stored in {result.relative_to(ROOT)}")
         else:
-            page = result.with_suffix(".html")
-            page.write_text(pages.page(notebook, path.stem, options.language), encoding="utf-8")
-            print(f", page: {page.relative_to(ROOT)}")
+            print(f"{lesson}: {seconds:.0f} s, page: {page.relative_to(ROOT)}")
             print(indent(pages.results_of(notebook), "    "))
     if not options.store:
         pages.write_start_page()

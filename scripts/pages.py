@@ -18,8 +18,8 @@ from nbconvert import HTMLExporter, SlidesExporter
 from tqdm import tqdm
 
 from course.files import atomic_write
+from course.notebooks import LESSONS, NOTEBOOKS, ROOT, read
 
-ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 LANGUAGES = {"en": "English", "ko": "한국어"}
@@ -87,19 +87,17 @@ def slides(notebook: nbformat.NotebookNode, name: str, language: str) -> str:
 
 
 def write_slides() -> None:
-    target = BUILD / "slides"
-    target.mkdir(parents=True, exist_ok=True)
-    paths = sorted((ROOT / "notebooks").glob("*/*.ipynb"))
-    for path in tqdm(paths, desc="slides", unit="lesson"):
-        language = path.parent.name
-        html = slides(nbformat.read(path, as_version=4), path.stem, language)
-        (target / f"{path.stem}.{language}.html").write_text(html, encoding="utf-8")
+    """Write build/slides/: a deck of every lesson in every language."""
+    decks = [(lesson, language) for language in LANGUAGES for lesson in LESSONS]
+    for lesson, language in tqdm(decks, desc="slides", unit="deck"):
+        html = slides(read(language, lesson), lesson, language)
+        with atomic_write(BUILD / "slides") as folder:
+            (folder / f"{lesson}.{language}.html").write_text(html, encoding="utf-8")
 
 
 def write_start_page() -> None:
     """Write build/index.html: every page and every deck that is there, with run times and results of the pages."""
-    lessons = sorted(path.stem for path in (ROOT / "notebooks" / "en").glob("*.ipynb"))
-    rows = [[links(lesson, language) for language in LANGUAGES] for lesson in lessons]
+    rows = [[links(lesson, language) for language in LANGUAGES] for lesson in LESSONS]
     html = Template(own("start.html.j2"), autoescape=True, trim_blocks=True).render(
         css=Markup(own("page.css")), languages=LANGUAGES.values(), rows=rows
     )
@@ -111,7 +109,7 @@ def links(lesson: str, language: str) -> dict[str, str]:
     """What the start page shows of one lesson in one language; links to files that are there."""
     page, slides = f"{language}/{lesson}.html", f"slides/{lesson}.{language}.html"
     is_run = (BUILD / page).is_file() and (BUILD / page).with_suffix(".ipynb").is_file()
-    folder = BUILD if is_run else ROOT / "notebooks"
+    folder = BUILD if is_run else NOTEBOOKS
     notebook = nbformat.read(folder / language / f"{lesson}.ipynb", as_version=4)
     return {
         "title": title_of(notebook),
