@@ -49,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch, tmp_path):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.mode, server.downloads, server.release = "ok", [], threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.delenv("TORCHNLP_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(torchnlp, "AG_NEWS_URL", f"http://127.0.0.1:{server.server_port}/")
@@ -93,18 +93,19 @@ def test_the_progress_bar_is_shown_and_no_path(server, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("mode", "says"),
     [
-        ("hang", "no answer within 4 seconds"),
+        ("hang", "no answer within 0.5 seconds"),
         ("missing", "the server answered 404"),
         ("cut", "the connection broke off during the download"),
-        ("stall", "the download stalled for 4 seconds"),
+        ("stall", "the download stalled for 0.5 seconds"),
         ("altered", "not the official file (wrong checksum)"),
     ],
 )
-def test_a_failing_server_means_the_sample_a_notice_and_no_file(server, cache, capsys, mode, says):
+def test_a_failing_server_means_the_sample_a_notice_and_no_file(server, cache, monkeypatch, capsys, mode, says):
+    monkeypatch.setattr(torchnlp, "ANSWER_WITHIN", 0.5)  # seconds
     server.mode = mode
     start = time.perf_counter()
     assert is_sample(torchnlp.load_dataset())
-    assert time.perf_counter() - start < 6  # gives up within 5 s, then reads the sample
+    assert time.perf_counter() - start < 3  # gives up after half a second, then reads the sample
     told = notice(capsys)
     assert "THIS IS NOT AG NEWS" in told and says in told and "TORCHNLP_DATA" in told
     assert not cache.exists() or list(cache.iterdir()) == []

@@ -1,4 +1,4 @@
-"""show_heads: what it refuses, what it writes. What it does in a browser: test_browser.py."""
+"""show_heads: what it refuses, what it writes. What it does in a browser: test_browser_heads.py."""
 
 import base64
 import io

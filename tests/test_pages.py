@@ -9,10 +9,10 @@ from course.notebooks import LANGUAGES, LESSONS, read
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("make", [pages.page, pages.slides], ids=["page", "slides"])
-def test_no_tag_loads_anything_from_outside(make, language):
+@pytest.mark.parametrize("kind", ["page", "slides"])
+def test_no_tag_loads_anything_from_outside(kind, language, built):
     for lesson in LESSONS:
-        html = make(read(language, lesson), lesson, language)
+        html = built(kind, language, lesson)
         without_scripts = re.sub(r"(<script[^>]*>).*?</script>", r"\1", html, flags=re.DOTALL)
         tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", without_scripts)
         assert [tag[:200] for tag in tags if re.search(r"(?:src|href)\s*=\s*[\"'](?!data:)", tag)] == []
@@ -21,29 +21,29 @@ def test_no_tag_loads_anything_from_outside(make, language):
         assert not re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", styles)
 
 
-@pytest.mark.parametrize("make", [pages.page, pages.slides], ids=["page", "slides"])
-def test_answers_to_questions_are_folded(make):
+@pytest.mark.parametrize("kind", ["page", "slides"])
+def test_answers_to_questions_are_folded(kind, built):
     for lesson in LESSONS:
-        html = make(read("ko", lesson), lesson, "ko")
+        html = built(kind, "ko", lesson)
         answers = re.findall(r"<details><summary>답</summary>(.*?)</details>", html, re.DOTALL)
         assert len(answers) >= 4 and all(re.match(r"<b>[a-d]\.</b> .{60}", answer) for answer in answers)
         assert "<details open" not in html
 
 
 @pytest.mark.parametrize("folder", ["", "solutions/"])
-def test_a_page_shows_every_cell_even_those_that_slides_leave_out(folder):
+def test_a_page_shows_every_cell_even_those_that_slides_leave_out(folder, built):
     for lesson in LESSONS:
         notebook = read("ko", folder + lesson)
-        html = pages.page(notebook, lesson, "ko")
+        html = built("page", "ko", folder + lesson)
         assert [cell.id for cell in notebook.cells if f'id="cell-id={cell.id}"' not in html] == []
         assert "풀었습니다" in html
 
 
-def test_hints_are_on_the_slides_and_not_on_the_pages():
-    notebook, lesson = read("ko", LESSONS[0]), LESSONS[0]
-    hint = next(cell.metadata["hint"] for cell in notebook.cells if "hint" in cell.metadata).split("*")[0]
-    assert hint in pages.slides(notebook, lesson, "ko")
-    assert hint not in pages.page(notebook, lesson, "ko")
+def test_hints_are_on_the_slides_and_not_on_the_pages(built):
+    hints = [cell.metadata["hint"] for cell in read("ko", LESSONS[0]).cells if "hint" in cell.metadata]
+    hint = hints[0].split("*")[0]
+    assert hint in built("slides", "ko", LESSONS[0])
+    assert hint not in built("page", "ko", LESSONS[0])
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):

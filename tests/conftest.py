@@ -1,0 +1,64 @@
+"""What several test files share: pages and decks that are built once, and a browser without a network."""
+
+import shutil
+from functools import cache
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+import pages
+from course.notebooks import read
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+QUIET += ["--disable-sync", "--no-first-run"]
+
+
+@cache
+def build(kind, language, lesson):
+    make = {"page": pages.page, "slides": pages.slides}[kind]
+    return make(read(language, lesson), lesson.removeprefix("solutions/"), language)
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The HTML of a lesson, built once for all tests: built("page", "ko", "3-bert"), or "slides"."""
+    return build
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if not CHROMIUM:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(chromium):
+    """A tab of a slide's size without a network. Errors and requests that would leave the machine fail the test."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 720})
+    page.context.set_offline(True)
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda asked: asked.url.startswith(("file:", "data:", "blob:")) or complaints.append(asked.url))
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
+    assert not complaints
+
+
+@pytest.fixture
+def show(tab, tmp_path):
+    """A function that opens HTML in the tab; `query` is added to its address."""
+
+    def open_html(html, query=""):
+        file = tmp_path / "page.html"
+        file.write_text(html, encoding="utf-8")
+        tab.goto(file.as_uri() + query)
+        return tab
+
+    return open_html

@@ -1,0 +1,89 @@
+"""JupyterLab in a real browser: what the lessons import works in it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.browser
+CELLS = [
+    """
+import torch
+from course.exercises import check, progress
+from course.heads import show_heads
+from course.plots import plot_lines
+from torchnlp import device, encode, padify
+from tqdm.auto import tqdm""",
+    "for _ in tqdm(range(3)): pass",
+    "plot_lines({'loss': ([1, 2, 3], [3, 2, 1])}, 'step', 'loss', 'Falling')",
+    "show_heads(torch.eye(3)[None, None], ['the', 'wolf', 'sees'])",
+    """
+prediction = None
+check("1.1", prediction)""",
+    "progress(1)",
+]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """The address of a JupyterLab that serves a short lesson."""
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell-{number}") for number, source in enumerate(CELLS, 1)]
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "short.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"),
+            *(f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"),
+        ],
+        env=os.environ | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/api", server)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_for(address, server):
+    patience = time.monotonic() + 60
+    while True:
+        try:
+            return urllib.request.urlopen(address, timeout=2).close()
+        except OSError:
+            assert server.poll() is None and time.monotonic() < patience, "JupyterLab did not start"
+            time.sleep(0.3)
+
+
+RESULTS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => ({
+  count: cell.model.executionCount,
+  outputs: cell.model.outputs.toJSON(),
+}))"""
+
+
+def test_jupyterlab_runs_all_cells_and_shows_what_they_give(chromium, lab):
+    page = chromium.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{lab}/lab/tree/short.ipynb")
+    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.info")
+    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context?.isReady")
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function(f"() => ({RESULTS})().every((cell) => cell.count)")
+    results = page.evaluate(RESULTS)
+    assert [output for cell in results for output in cell["outputs"] if output["output_type"] == "error"] == []
+    assert [cell["count"] for cell in results] == list(range(1, len(CELLS) + 1))
+    for shown in (".jp-RenderedImage img", ".show-heads line", ".jupyter-widgets .progress-bar"):
+        page.wait_for_selector(f".jp-Notebook {shown}", state="attached")
+    assert "1.1" in results[-1]["outputs"][0]["text"]
+    page.close()
