@@ -56,7 +56,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, str]:
         try:
             client.execute()
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            failure = f"{path.stem} stopped in the cell {bar.postfix}\n{indent(describe(error), '    ')}"
+            failure = f"stopped in the cell {bar.postfix}\n{indent(describe(error), '    ')}"
     for cell in notebook.cells:
         if cell.cell_type == "code":  # a progress bar that has ended says nothing on a page
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         notebook, failure = execute(NOTEBOOKS / options.language / f"{lesson}.ipynb")
         seconds = time.perf_counter() - start
         if failure:
-            print(failure, file=sys.stderr)
+            print(f"{lesson} {failure}", file=sys.stderr)
             if not options.store:  # stored outputs stay, a page of an earlier run does not
                 page.unlink(missing_ok=True)
                 with atomic_write(result.parent) as folder:
