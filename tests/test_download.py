@@ -101,7 +101,7 @@ def test_the_progress_bar_is_shown_and_no_path(server, tmp_path, capsys):
     ],
 )
 def test_a_failing_server_means_the_sample_a_notice_and_no_file(server, cache, monkeypatch, capsys, mode, says):
-    monkeypatch.setattr(torchnlp, "ANSWER_WITHIN", 0.5)  # seconds
+    monkeypatch.setattr(torchnlp, "TIMEOUT", 0.5)  # seconds
     server.mode = mode
     start = time.perf_counter()
     assert is_sample(torchnlp.load_dataset())
