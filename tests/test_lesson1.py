@@ -32,9 +32,6 @@ def dot_product_attention():
     return run_cells("1-attention", "dot-product-attention")["dot_product_attention"]
 
 
-# --- the grammar ----------------------------------------------------------------------------------------------------
-
-
 def test_every_latin_word_translates_the_word_at_its_position(grammar):
     forms = {}
     for english, (subject, object_, _) in grammar["NOUNS"].items():
@@ -65,9 +62,6 @@ def test_adjectives_follow_their_noun_and_agree_and_the_verb_ends_the_clause(gra
                 assert before in nouns | adjectives
                 if before in nouns:
                     assert word.endswith(("us", "um")) == (before in masculine)
-
-
-# --- additive attention ---------------------------------------------------------------------------------------------
 
 
 def reference_additive(attention, query, keys, mask):
@@ -115,9 +109,6 @@ def test_additive_attention_gives_padding_nothing_and_learns_nothing_from_it(add
     assert (gradient[~mask] == 0).all() and (gradient[mask] != 0).any()
 
 
-# --- dot-product attention ------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", ["none", "padding", "causal", "both"])
 def test_dot_product_attention_equals_torch_gradients_included(dot_product_attention, kind, seed):
@@ -133,9 +124,6 @@ def test_dot_product_attention_equals_torch_gradients_included(dot_product_atten
     assert torch.allclose(weights.sum(dim=-1), torch.ones(batch, targets))
     for a, b in zip(*(torch.autograd.grad(o.square().sum(), (query, key, value)) for o in (ours, theirs)), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
-
-
-# --- the translator -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -170,17 +158,6 @@ def test_word_accuracy_is_one_for_a_perfect_translation_and_counts_per_length(na
     assert set(accuracy.values()) == {1.0}
     assert set(accuracy) == {len(english) for english, _, _ in pairs}
     assert set(names["word_accuracy"](lambda s, n: (torch.zeros(len(s), n, 3), None), pairs).values()) == {0.0}
-
-
-def test_the_translator_learns(names, capsys):
-    random.seed(0)
-    model = names["Translator"](16, names["AdditiveAttention"](16))
-    names["fit"](model, 50)
-    first, *_, last = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines())
-    assert last < first
-
-
-# --- the news readers -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pooling", ["last state", "average", "attention"])

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 import torchnlp
-from course.notebooks import ROOT, code_cells, read, run_cells
+from course.notebooks import code_cells, read, run_cells
 
 LAYERS = ("split-heads", "self-attention", "block")
 
@@ -28,9 +28,6 @@ def random_mask(batch, tokens):
     return torch.arange(tokens) < torch.randint(1, tokens + 1, (batch, 1))
 
 
-# --- positions ------------------------------------------------------------------------------------------------------
-
-
 def test_sinusoidal_positions_follow_the_equation(lesson):
     encodings = lesson["sinusoidal_positions"](20, 12)
     assert encodings.shape == (20, 12)
@@ -39,9 +36,6 @@ def test_sinusoidal_positions_follow_the_equation(lesson):
             angle = p / 10000 ** (2 * i / 12)
             assert math.isclose(encodings[p, 2 * i], math.sin(angle), abs_tol=1e-5)
             assert math.isclose(encodings[p, 2 * i + 1], math.cos(angle), abs_tol=1e-5)
-
-
-# --- attention and block --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -103,9 +97,6 @@ def test_block_equals_torch_gradients_included(lesson, seed):
     assert torch.allclose(three, theirs.self_attn.in_proj_weight.grad, atol=1e-4)
 
 
-# --- BERT -----------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_bert_equals_transformers_for_any_configuration(lesson, seed):
     rng = random.Random(seed)
@@ -133,18 +124,6 @@ def test_bert_equals_transformers_for_any_configuration(lesson, seed):
         assert torch.allclose(bert(ids, mask)[0], reference(ids, attention_mask=mask).last_hidden_state, atol=1e-4)
 
 
-def test_bert_runs_the_weights_of_the_bert_folder_with_every_parameter_used(lesson):
-    reference = transformers.BertModel.from_pretrained(ROOT / "bert").eval()
-    bert = lesson["Bert"](reference.config).eval()
-    weights = {lesson["our_name"](name): tensor for name, tensor in reference.state_dict().items()}
-    assert bert.load_state_dict(weights) == ([], [])
-    tokenizer = transformers.BertTokenizer.from_pretrained(ROOT / "bert")
-    batch = tokenizer(["one", "a longer text, to be compared"], padding=True, return_tensors="pt")
-    with torch.inference_mode():
-        ours = bert(batch.input_ids, batch.attention_mask)[0]
-        assert torch.allclose(ours, reference(**batch).last_hidden_state, atol=1e-4)
-
-
 def test_the_whole_encoder_can_be_read_in_a_hundred_lines():
     cells = {cell.id: cell.source for cell in code_cells(read("en", "2-transformers"))}
     assert sum(len(cells[id].splitlines()) for id in (*LAYERS, "embeddings", "bert")) <= 100
@@ -162,9 +141,6 @@ def test_counted_parameters_are_those_of_the_model(layers, hidden_size, vocabula
     assert sum(count.values()) == sum(p.numel() for p in model.parameters())
     assert count["embeddings"] == sum(p.numel() for p in model.embeddings.parameters())
     assert count["pooler"] == sum(p.numel() for p in model.pooler.parameters())
-
-
-# --- forwards or backwards ------------------------------------------------------------------------------------------
 
 
 def test_both_ways_gives_each_text_and_its_reverse_before_padding():
@@ -206,9 +182,6 @@ def test_a_classifier_does_not_see_padding(classifiers):
     assert torch.allclose(net(ids), net(padded), atol=1e-5)
 
 
-# --- heads ----------------------------------------------------------------------------------------------------------
-
-
 def test_patterns_mark_the_places_they_are_named_after():
     patterns = run_cells("2-transformers", "patterns", torch=torch)["patterns"](["[CLS]", "a", "b", "a", ".", "[SEP]"])
     looks = {name: [[i, j] for i, j in pattern.nonzero().tolist()] for name, pattern in patterns.items()}
@@ -234,9 +207,6 @@ def test_pattern_scores_average_over_real_pieces_only():
     assert torch.allclose(scores["the same piece elsewhere"], torch.tensor([[0.0, 0.2]]))
     assert torch.allclose(scores["[CLS]"], torch.tensor([[1 / 3, 0.2]]))
     assert all(math.isclose(chance[name], 0.2, abs_tol=1e-6) for name in ("previous piece", "[CLS]"))
-
-
-# --- masked words ---------------------------------------------------------------------------------------------------
 
 
 def test_mask_words_follows_the_rule_of_15_80_10_10():

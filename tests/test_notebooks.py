@@ -1,19 +1,17 @@
 """What every notebook must be: the same in both languages, small cells, clean stored outputs."""
 
 import ast
-import csv
 import os
 import re
 import statistics
-from pathlib import Path
 
 import nbformat
 import pytest
 
 import torchnlp
-from course.notebooks import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, code_cells, python, read
+from course.notebooks import LANGUAGES, LESSONS, NOTEBOOKS, SOLUTIONS, code_cells, python, read
 
-ALL = [*LESSONS, *(f"solutions/{lesson}" for lesson in LESSONS)]
+ALL = LESSONS + SOLUTIONS
 each_notebook = pytest.mark.parametrize(
     ("language", "lesson"), [(language, lesson) for language in LANGUAGES for lesson in ALL]
 )
@@ -91,9 +89,6 @@ def test_images_have_alt_text_and_exist(language, lesson):
             assert (NOTEBOOKS / language / target).is_file(), f"{cell.id}: {target} is missing"
 
 
-# --- stored outputs -------------------------------------------------------------------------------------------------
-
-
 def output_texts(cell):
     for output in cell.outputs:
         yield output.get("text", "")
@@ -119,13 +114,8 @@ def test_outputs_are_clean(language, lesson, noise):
 @pytest.fixture(scope="session")
 def article_openings():
     """The first 40 characters of every news text at hand."""
-    rows = sum(torchnlp.load_dataset(root="sample")[:2], [])
-    data = os.environ.get("TORCHNLP_DATA")
-    folder = next((path for path in (Path(data or "."), ROOT / (data or ".")) if (path / "test.csv").is_file()), None)
-    for file in folder.glob("*.csv") if folder else []:
-        with file.open(encoding="utf-8", newline="") as lines:
-            rows += [(int(columns[0]), " ".join(columns[1:])) for columns in csv.reader(lines)]
-    return {text[:40] for _, text in rows}
+    sources = {"sample", os.environ.get("TORCHNLP_DATA", "sample")}
+    return {text[:40] for root in sources for rows in torchnlp.load_dataset(root=root)[:2] for _, text in rows}
 
 
 @each_notebook
@@ -133,9 +123,6 @@ def test_no_output_quotes_an_article(language, lesson, article_openings):
     for cell in code_cells(read(language, lesson)):
         texts = "\n".join(text for text in output_texts(cell) if len(text) < 100_000)
         assert not any(opening in texts for opening in article_openings), cell.id
-
-
-# --- the checks above can fail --------------------------------------------------------------------------------------
 
 
 def test_the_noise_pattern_finds_what_it_is_for(noise):

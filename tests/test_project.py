@@ -27,9 +27,6 @@ def tracked():
     return [path for path in listed if (ROOT / path).is_file()]
 
 
-# --- documents ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_of_the_documents_exists(document):
     targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
@@ -64,9 +61,6 @@ def test_the_readme_shows_every_folder_and_module_of_the_house(readme, tracked):
     tops = {path.split("/")[0] + "/" for path in tracked if "/" in path and not path.startswith(".")}
     inside = {Path(path).name for path in tracked if re.fullmatch(r"course/\w+\.py", path) and "__init__" not in path}
     assert [name for name in sorted(tops | inside) if name not in tree] == []
-
-
-# --- dependencies ---------------------------------------------------------------------------------------------------
 
 
 def requirements():
@@ -153,9 +147,3 @@ def test_committed_files_are_small_and_weights_are_not_among_them(tracked):
         assert (ROOT / path).stat().st_size < 5_000_000, path
         if not path.startswith("bert/mlm/"):  # trained here, and small
             assert not path.endswith((".safetensors", ".bin", ".pt", ".pkl", ".csv")), path
-
-
-def test_every_picture_is_drawn_by_the_script_and_the_animation_is_small(tracked):
-    names = set(re.findall(r'^    "(\S+\.(?:png|gif))":', text("images/draw.py"), re.MULTILINE))
-    assert names == {Path(path).name for path in tracked if path.endswith((".png", ".gif"))}
-    assert all((ROOT / "images" / name).stat().st_size < 1_000_000 for name in names)

@@ -27,11 +27,10 @@ def vocab(folder):
     return load_dataset(root=folder)[3]
 
 
-# --- load_dataset ---------------------------------------------------------------------------------------------------
-
-
-def test_rows_classes_and_vocabulary(folder):
+def test_rows_classes_and_vocabulary_and_what_is_printed(folder, capsys):
     train, test, classes, vocab = load_dataset(root=folder)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["Data: the files in the folder that root names", "Loading dataset...", "Building vocab..."]
     assert train[0] == (1, "Peace talks Leaders meet again")
     assert train[3] == (4, "New chip A, B")
     assert test == [(4, "chip talks")]
@@ -41,16 +40,11 @@ def test_rows_classes_and_vocabulary(folder):
     assert len(vocab) == len(vocab.itos) == 2 + len({w for _, text in train for w in torchnlp.tokenizer(text)})
 
 
-def test_prints_the_source_first_and_then_the_two_steps(folder, capsys):
-    load_dataset(root=folder)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == ["Data: the files in the folder that root names", "Loading dataset...", "Building vocab..."]
-
-
-def test_star_import_gives_the_names_that_the_lessons_use():
+def test_star_import_gives_the_names_that_the_lessons_of_the_series_use():
     names = {}
     exec("from torchnlp import *", names)
-    assert {"device", "tokenizer", "load_dataset", "encode", "padify", "train_epoch"} <= set(names)
+    wanted = "device tokenizer load_dataset encode padify offsetify train_epoch train_epoch_emb"
+    assert set(wanted.split()) <= set(names)
     assert isinstance(names["device"], torch.device)
 
 
@@ -77,17 +71,14 @@ def test_environment_names_the_folder_and_root_wins(folder, tmp_path, monkeypatc
     assert len(load_dataset(root=folder)[0]) == 4
 
 
-def test_relative_folder_is_found_from_any_current_folder(folder, monkeypatch):
-    monkeypatch.setattr(torchnlp, "__file__", str(folder.parent / "torchnlp.py"))
-    monkeypatch.chdir("/")
-    assert len(load_dataset(root=folder.name)[0]) == 4
-
-
-def test_a_tilde_is_the_home_folder(folder, monkeypatch):
+def test_a_tilde_is_the_home_folder_and_a_relative_one_counts_from_the_repository_too(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     monkeypatch.setenv("USERPROFILE", str(folder.parent))  # on Windows
     monkeypatch.setenv("TORCHNLP_DATA", f"~/{folder.name}")
     assert len(load_dataset()[0]) == 4
+    monkeypatch.setattr(torchnlp, "__file__", str(folder.parent / "torchnlp.py"))
+    monkeypatch.chdir("/")
+    assert len(load_dataset(root=folder.name)[0]) == 4
 
 
 def test_official_rows_with_doubled_quotes_backslashes_and_line_breaks(folder):
@@ -133,9 +124,6 @@ def test_a_failed_load_keeps_the_vocabulary_of_the_last_good_one(folder, vocab):
     assert encode("goal") == [vocab.stoi["goal"]]
 
 
-# --- the offline sample ---------------------------------------------------------------------------------------------
-
-
 def test_offline_sample_is_distinct_stratified_and_always_the_same(capsys):
     train, test, _, _ = load_dataset(root="sample")
     assert "not AG News" in capsys.readouterr().out.splitlines()[0]
@@ -145,9 +133,6 @@ def test_offline_sample_is_distinct_stratified_and_always_the_same(capsys):
         assert share == pytest.approx(0.2, abs=0.005)
     again = load_dataset(root="sample")
     assert (train, test) == again[:2]
-
-
-# --- encode and padify ----------------------------------------------------------------------------------------------
 
 
 def test_encode_unknown_words_and_empty_texts(vocab):
@@ -209,9 +194,6 @@ def test_offsetify_gives_one_row_of_ids_and_where_each_text_begins(vocab):
     assert ids.tolist() == [vocab.stoi["late"], vocab.stoi["goal"], vocab.stoi["<unk>"], vocab.stoi["chip"]]
     bags = torch.nn.EmbeddingBag(len(vocab), 5)
     assert torch.allclose(bags(ids, offsets)[0], bags.weight[ids[:2]].mean(dim=0))
-
-
-# --- train_epoch ----------------------------------------------------------------------------------------------------
 
 
 class Bag(torch.nn.Module):
