@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -44,3 +45,10 @@ def delete_partial(folder: str | Path, older_than: float = 0) -> None:
     for leftover in Path(folder).glob(f"{PARTIAL}*"):
         if time.time() - leftover.stat().st_mtime >= older_than:
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def write_json(path: str | Path, content: object) -> None:
+    """Write a JSON file whole or not at all; see `atomic_write`."""
+    path = Path(path)
+    with atomic_write(path.parent) as folder:
+        (folder / path.name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,37 +1,72 @@
-"""How a script that was stopped goes on: whole files, whole checkpoints, the same settings as before."""
+"""The output folder of a training: one run at a time, whole checkpoints, the same settings as before."""
 
+import atexit
 import json
 import shutil
 import zipfile
 from pathlib import Path
 
+import filelock
+from transformers.trainer_utils import sort_checkpoints
 
-def last_checkpoint(checkpoints: Path, processes: int = 1) -> Path | None:
-    """The newest checkpoint of Trainer in a folder that was written to its end by all processes, if there is one."""
-    folders = checkpoints.glob("checkpoint-*")
-    newest_first = sorted(folders, key=lambda folder: -int(folder.name.split("-")[1]))
-    return next((folder for folder in newest_first if _is_whole(folder, processes)), None)
+from course.files import PARTIAL, delete_partial, write_json
 
 
-def delete_other_checkpoints(last: Path | None, checkpoints: Path) -> None:
-    """Delete all checkpoints but the last whole one: half-written ones, half-deleted ones."""
-    for folder in checkpoints.glob("checkpoint-*"):
-        if folder != last:
-            shutil.rmtree(folder)
+def check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
 
 
-def _is_whole(folder: Path, processes: int) -> bool:
-    try:
-        json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))  # what the first process writes last
-    except (OSError, ValueError):
-        return False
-    states = ["rng_state.pth"] if processes == 1 else [f"rng_state_{i}.pth" for i in range(processes)]
-    return all(zipfile.is_zipfile(folder / name) for name in [*states, "optimizer.pt", "scheduler.pt"])
+def last_checkpoint(folder: Path, world_size: int = 1) -> Path | None:
+    """The newest checkpoint of Trainer that all processes have written to the end, or None."""
+    ranks = [""] if world_size == 1 else [f"_{rank}" for rank in range(world_size)]
+    names = ["optimizer.pt", "scheduler.pt", *(f"rng_state{rank}.pth" for rank in ranks)]
+    for checkpoint in map(Path, reversed(sort_checkpoints(folder))):
+        state = checkpoint / "trainer_state.json"  # the main process writes it last
+        is_whole = state.is_file() and state.read_text(encoding="utf-8").endswith("}\n")
+        if is_whole and all(zipfile.is_zipfile(checkpoint / name) for name in names):
+            return checkpoint
+    return None
 
 
-def other_settings(settings: dict, note: Path) -> dict:
-    """What the settings noted beside the checkpoints of a stopped run have otherwise; {} if nothing, or no note."""
-    if not note.is_file():
-        return {}
-    before = json.loads(note.read_text(encoding="utf-8"))
+def delete_other_checkpoints(last: Path | None, folder: Path) -> None:
+    """Delete all checkpoints in a folder except `last`. What a kill leaves of one does not look whole."""
+    for checkpoint in map(Path, sort_checkpoints(folder)):
+        if checkpoint != last:
+            (checkpoint / "trainer_state.json").unlink(missing_ok=True)
+            shutil.rmtree(checkpoint)
+
+
+def other_settings(settings: dict, file: Path) -> dict:
+    """The values in a file of settings that differ from these; {} if none differs or there is no file."""
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else settings
     return {name: before.get(name) for name in settings if before.get(name) != settings[name]}
+
+
+def start_run(file: Path, settings: dict, overwrite: bool) -> None:
+    """Lock the folder of `file` and write the settings of a new run there, or check that its run had the same settings.
+
+    Raises ValueError if the run cannot be resumed. To overwrite it, the files that it wrote are deleted, no others.
+    """
+    output, metrics, run = file.parent, file.parent / "metrics.json", f"the run in {file.parent.name}/"
+    others = [path for path in output.glob("*") if path.name != ".lock" and not path.name.startswith(PARTIAL)]
+    check(not others or file.is_file(), f"--output-dir {output.name} is not empty and not from an earlier run")
+    output.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(output / ".lock", is_singleton=True)
+    try:
+        lock.acquire(timeout=5)  # processes whose torchrun was killed need a moment to end
+    except filelock.Timeout:
+        raise ValueError(f"{run} is still running; wait for it, or end it") from None
+    atexit.register(lock.release)
+    delete_partial(output)
+    if file.is_file() and not overwrite:
+        other = other_settings(settings, file)
+        check(not other, f"{run} had other settings: {other}. Repeat them, or use --overwrite-output-dir")
+        check(not metrics.is_file(), f"{run} is finished, see {metrics.name}. To repeat it, use --overwrite-output-dir")
+    elif file.is_file():
+        metrics.unlink(missing_ok=True)
+        delete_other_checkpoints(None, output)
+        for name in json.loads(file.read_text(encoding="utf-8")).get("files", []):
+            (output / Path(name).name).unlink(missing_ok=True)
+    if overwrite or not file.is_file():
+        write_json(file, settings | {"files": []})
