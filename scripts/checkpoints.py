@@ -7,7 +7,6 @@ import zipfile
 from pathlib import Path
 
 import filelock
-from transformers.trainer_utils import sort_checkpoints
 
 from course.files import PARTIAL, delete_partial, write_json
 
@@ -17,11 +16,17 @@ def check(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def checkpoints_in(folder: Path) -> list[Path]:
+    """What Trainer saved in a folder, the oldest first."""
+    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+
+
 def last_checkpoint(folder: Path, world_size: int = 1) -> Path | None:
     """The newest checkpoint of Trainer that all processes have written to the end, or None."""
-    ranks = [""] if world_size == 1 else [f"_{rank}" for rank in range(world_size)]
-    names = ["optimizer.pt", "scheduler.pt", *(f"rng_state{rank}.pth" for rank in ranks)]
-    for checkpoint in map(Path, reversed(sort_checkpoints(folder))):
+    states = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
+    names = ["optimizer.pt", "scheduler.pt", *states]
+    for checkpoint in reversed(checkpoints_in(folder)):
         state = checkpoint / "trainer_state.json"  # the main process writes it last
         is_whole = state.is_file() and state.read_text(encoding="utf-8").endswith("}\n")
         if is_whole and all(zipfile.is_zipfile(checkpoint / name) for name in names):
@@ -31,7 +36,7 @@ def last_checkpoint(folder: Path, world_size: int = 1) -> Path | None:
 
 def delete_other_checkpoints(last: Path | None, folder: Path) -> None:
     """Delete all checkpoints in a folder except `last`. What a kill leaves of one does not look whole."""
-    for checkpoint in map(Path, sort_checkpoints(folder)):
+    for checkpoint in checkpoints_in(folder):
         if checkpoint != last:
             (checkpoint / "trainer_state.json").unlink(missing_ok=True)
             shutil.rmtree(checkpoint)

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import math
 import os
+import random
 import signal
 import sys
 import time
@@ -17,14 +18,13 @@ from pathlib import Path
 
 import torch
 import transformers
-from sklearn.metrics import f1_score
-from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.hf_argparser import HfArg
 
 import torchnlp
 from checkpoints import check, delete_other_checkpoints, last_checkpoint, other_settings, start_run
 from course.files import atomic_write, sha256, write_json
+from course.finetuning import compute_metrics, freeze_lower, has_bf16, layers_of, similar_order, tokenize
 
 BERT = Path(__file__).resolve().parent.parent / "bert"
 is_main_process = int(os.environ.get("RANK", 0)) == 0  # torchrun sets both
@@ -55,7 +55,6 @@ def parse_arguments() -> tuple[ModelArguments, transformers.TrainingArguments]:
     parser.set_defaults(use_cpu=not on_gpu, per_device_eval_batch_size=32, save_total_limit=2, report_to="none")
     parser.set_defaults(train_sampling_strategy="sequential", ddp_find_unused_parameters=False)
     parser.set_defaults(average_tokens_across_devices=False)  # or the loss is multiplied by the number of processes
-
     arguments, unknown = parser.parse_known_args()
     check(not unknown, f"unknown options: {' '.join(unknown)}")
     values = vars(arguments)
@@ -65,53 +64,10 @@ def parse_arguments() -> tuple[ModelArguments, transformers.TrainingArguments]:
     for name in ("max_train_rows", "num_train_epochs", "per_device_train_batch_size", "learning_rate", "save_steps"):
         value = values[name]
         check(value is None or 0 < value < math.inf, f"--{name.replace('_', '-')} must be above 0, not {value}")
-    gpus = torch.cuda.device_count()
-    check(not on_gpu or int(os.environ.get("LOCAL_RANK", 0)) < gpus, f"there are more processes than GPUs ({gpus})")
+    enough = not on_gpu or int(os.environ.get("LOCAL_RANK", 0)) < torch.cuda.device_count()
+    check(enough, f"there are more processes than GPUs ({torch.cuda.device_count()})")
     check(not (on_gpu and values["bf16"]) or has_bf16(), "--bf16 true: this GPU cannot multiply bfloat16")
     return parser.parse_dict(values)
-
-
-def has_bf16() -> bool:
-    """Whether the device multiplies bfloat16 matrices natively, and so faster."""
-    cpu = torch.cpu.get_capabilities()
-    return torch.cuda.is_bf16_supported(False) if on_gpu else bool(cpu.get("avx512_bf16") or cpu.get("amx_bf16"))
-
-
-def sample_rows(rows: list[torchnlp.Row], count: int, seed: int) -> list[torchnlp.Row]:
-    """`count` rows at random, the same ones for the same seed."""
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    return [rows[i] for i in order[:count]]
-
-
-def tokenize(rows: list[torchnlp.Row], tokenizer, max_length: int) -> list[dict]:
-    """Rows as word pieces, `max_length` at most, and labels from 0 to 3; padding comes later, batch by batch."""
-    texts = tqdm([text for _, text in rows], desc="tokenizing", disable=not is_main_process)
-    ids = [tokenizer(text, truncation=True, max_length=max_length).input_ids for text in texts]
-    return [{"input_ids": row, "labels": label - 1} for row, (label, _) in zip(ids, rows, strict=True)]
-
-
-def training_order(lengths: list[int], epochs: float, batch_size: int, seed: int) -> list[int]:
-    """Row numbers of all epochs in batches of similar length, as in lesson 3; fixed beforehand, so that runs resume."""
-    generator = torch.Generator().manual_seed(seed)
-    passes = [torch.randperm(len(lengths), generator=generator) for _ in range(math.ceil(epochs))]
-    order = torch.cat(passes)[: int(epochs * len(lengths)) // batch_size * batch_size]
-    batches = []
-    for pool in order.split(50 * batch_size):
-        similar = pool[torch.tensor(lengths)[pool].argsort(stable=True)].split(batch_size)
-        batches += [similar[i] for i in torch.randperm(len(similar), generator=generator)]
-    return torch.cat(batches).tolist()
-
-
-def layers_of(model: torch.nn.Module) -> torch.nn.ModuleList | list:
-    """The layers of a BERT-like model, the lowest first, wherever it keeps them; [] for other models."""
-    lists = (part for part in model.base_model.modules() if isinstance(part, torch.nn.ModuleList))
-    layers = next((part for part in lists if len(part) == model.config.num_hidden_layers), [])
-    return layers if hasattr(model.base_model, "embeddings") else []
-
-
-def compute_metrics(prediction: transformers.EvalPrediction) -> dict[str, float]:
-    labels, predicted = prediction.label_ids, prediction.predictions.argmax(axis=1)
-    return {"accuracy": float((predicted == labels).mean()), "macro_f1": f1_score(labels, predicted, average="macro")}
 
 
 def main() -> None:
@@ -144,7 +100,7 @@ def main() -> None:
             rows, test_rows, classes, _ = torchnlp.load_dataset(root=options.data)
         count = options.max_train_rows or len(rows)
         check(count <= len(rows), f"--max-train-rows {count:,}: there are only {len(rows):,} training rows")
-        rows = sample_rows(rows, count, args.seed)
+        rows = random.Random(args.seed).sample(rows, count)
         batch_size = args.per_device_train_batch_size * args.gradient_accumulation_steps * world_size
         check(count * args.num_train_epochs >= batch_size, f"{count} rows are less than one batch of {batch_size}")
 
@@ -166,20 +122,19 @@ def main() -> None:
         sys.exit(f"finetune.py: {str(error).splitlines()[0].replace('root names', '--data names')}")
 
     # model
+    config.id2label, config.label2id = dict(enumerate(classes)), {c: i for i, c in enumerate(classes)}
     model = AutoModelForSequenceClassification.from_pretrained(
-        name, num_labels=len(classes), use_safetensors=True, ignore_mismatched_sizes=True
+        name, config=config, use_safetensors=True, ignore_mismatched_sizes=True
     )
-    model.config.id2label, model.config.label2id = dict(enumerate(classes)), {c: i for i, c in enumerate(classes)}
-    if frozen:
-        model.base_model.embeddings.requires_grad_(False)
-        layers_of(model)[:frozen].requires_grad_(False)
+    freeze_lower(model, frozen)
 
     # training
-    test_set = sorted(tokenize(test_rows, tokenizer, options.max_length), key=lambda example: len(example["input_ids"]))
+    test_set = tokenize(test_rows, tokenizer, options.max_length, quiet=not is_main_process)
+    test_set.sort(key=lambda example: len(example["input_ids"]))
     start = time.perf_counter()
-    examples = tokenize(rows, tokenizer, options.max_length)
+    examples = tokenize(rows, tokenizer, options.max_length, quiet=not is_main_process)
     lengths = [len(example["input_ids"]) for example in examples]
-    order = training_order(lengths, args.num_train_epochs, batch_size, args.seed)
+    order = similar_order(lengths, args.num_train_epochs, batch_size, args.seed)
     train_set, collate = [examples[i] for i in order], transformers.DataCollatorWithPadding(tokenizer)
     args.num_train_epochs = 1  # the order has all of them
     args.logging_steps = min(args.logging_steps, len(order) // batch_size)

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 import checkpoints
 import finetune
 import torchnlp
+from course import finetuning
 from course.notebooks import ROOT
 
 ENVIRONMENT = os.environ | {"TORCHNLP_DATA": "sample", "OMP_NUM_THREADS": "1"}
@@ -135,21 +136,15 @@ def test_a_second_run_does_not_write_to_the_same_folder(tmp_path):
 @pytest.mark.parametrize(("count", "epochs", "batch_size"), [(500, 2, 8), (37, 3, 4), (200, 0.5, 16), (801, 1.5, 8)])
 def test_order_reads_every_row_once_per_epoch_in_batches_of_similar_length(count, epochs, batch_size):
     lengths = torch.randint(5, 97, (count,), generator=torch.Generator().manual_seed(count)).tolist()
-    order = finetune.training_order(lengths, epochs, batch_size, seed=1)
-    assert order == finetune.training_order(lengths, epochs, batch_size, seed=1)
-    assert order != finetune.training_order(lengths, epochs, batch_size, seed=2)
+    order = finetuning.similar_order(lengths, epochs, batch_size, seed=1)
+    assert order == finetuning.similar_order(lengths, epochs, batch_size, seed=1)
+    assert order != finetuning.similar_order(lengths, epochs, batch_size, seed=2)
     assert len(order) == int(count * epochs) // batch_size * batch_size
     uses, most = Counter(order), math.ceil(epochs)
     assert {uses[i] for i in range(count)} <= {most, most - 1}  # the last epoch may be incomplete
     if count > 100:
         batches = torch.tensor(lengths)[order].view(-1, batch_size)
         assert (batches.amax(dim=1) - batches.amin(dim=1)).float().mean() < 20  # more than 70 at random
-
-
-def test_the_sample_of_rows_is_the_same_for_the_same_seed():
-    rows = [(1, str(i)) for i in range(100)]
-    assert finetune.sample_rows(rows, 20, 0) == finetune.sample_rows(rows, 20, 0) != finetune.sample_rows(rows, 20, 1)
-    assert len(set(finetune.sample_rows(rows, 100, 0))) == 100
 
 
 TINY = {"num_hidden_layers": 3, "hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 8}
@@ -169,7 +164,7 @@ TINY = {"num_hidden_layers": 3, "hidden_size": 24, "num_attention_heads": 3, "in
 def test_layers_of_bert_like_models_are_found(config, count):
     with torch.device("meta"):
         model = transformers.AutoModelForSequenceClassification.from_config(config)
-    assert len(finetune.layers_of(model)) == count
+    assert len(finetuning.layers_of(model)) == count
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
