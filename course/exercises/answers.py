@@ -13,8 +13,6 @@ Its keys are names of hints. A condition returns whether the mistake was made; i
 empty, it was, and the values are filled into the hint. An answer that fits no mistake gets the hint "other".
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import random
@@ -27,6 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+EXERCISES: dict[str, Callable] = {}  # {number of an exercise: its check}
+
 
 class Mistake(Exception):
     """What is wrong with an answer: the name of a hint and the values to fill into it.
@@ -36,40 +36,36 @@ class Mistake(Exception):
     """
 
     def __init__(self, hint: str = "", **values):
-        super().__init__(hint)
         self.hint, self.values = hint, values
-        self.is_open = not hint or hint.startswith("open")
+        self.mark = "open" if not hint or hint.startswith("open") else "wrong"
 
 
-# --- running a check ------------------------------------------------------------------------------------------------
+def exercise(number: str, trials: int = 0) -> Callable:
+    """Decorator: a check of the answers to exercise `number`; with `trials`, of a function with one trial's inputs."""
+
+    def register(check: Callable) -> Callable:
+        def repeat(function) -> None:
+            for trial in range(trials):
+                check(function, trial)
+
+        EXERCISES[number] = repeat if trials else check
+        return check
+
+    return register
 
 
 @contextmanager
-def keep_random_numbers(seed: int | None = None) -> Iterator[None]:
+def keep_random_numbers(seed: int) -> Iterator[None]:
     """Leave the random numbers of torch, numpy and Python as they were before; inside, torch begins at `seed`."""
     of_numpy, of_python = np.random.get_state(), random.getstate()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     try:
         with torch.random.fork_rng(devices=devices):
-            if seed is not None:
-                torch.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             yield
     finally:
         np.random.set_state(of_numpy)
         random.setstate(of_python)
-
-
-def trials(count: int) -> Callable:
-    """Decorator: a check of a function and one trial's inputs becomes a check with `count` trials."""
-
-    def repeat(check_trial: Callable) -> Callable:
-        def check(function) -> None:
-            for trial in range(count):
-                check_trial(function, trial)
-
-        return check
-
-    return repeat
 
 
 def find_gaps(answers: dict) -> None:
@@ -78,10 +74,8 @@ def find_gaps(answers: dict) -> None:
     for name, answer in answers.items():
         named |= answer if isinstance(answer, dict) else {name: answer}
     missing = [str(name) for name, answer in named.items() if has_gap(answer)]
-    if missing and len(missing) == len(named):
-        raise Mistake()
     if missing:
-        raise Mistake("open_gaps", names=", ".join(missing))
+        raise Mistake("open_gaps", names=", ".join(missing)) if len(missing) < len(named) else Mistake()
 
 
 def has_gap(answer) -> bool:
@@ -91,14 +85,14 @@ def has_gap(answer) -> bool:
 def call(function, *inputs):
     """The result of the student's function for `inputs`.
 
-    Raises:
-        Mistake: it is not a function, still returns `...` or nothing, stops with an error, or changes its inputs.
+    Raises Mistake if it is no function, still returns `...` or nothing, stops with an error, or changes its inputs.
     """
     if not callable(function):
         raise Mistake("no_function", type=type(function).__name__)
-    before = [copy.deepcopy(value) if isinstance(value, (Tensor, list)) else None for value in inputs]
+    data = [value for value in inputs if isinstance(value, (Tensor, list))]
+    before = copy.deepcopy(data)
     try:
-        with keep_random_numbers():  # a seed set in the function must not repeat the hidden inputs
+        with torch.random.fork_rng(devices=[]):  # a seed set in the function must not repeat the hidden inputs
             result = function(*inputs)
     except (Exception, SystemExit) as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
@@ -108,42 +102,25 @@ def call(function, *inputs):
         raise Mistake()
     if result is None:
         raise Mistake("no_return")
-    if any(old is not None and not unchanged(value, old) for value, old in zip(inputs, before, strict=True)):
+    if not same(data, before):
         raise Mistake("changes_input")
     return result
 
 
-def unchanged(value, old) -> bool:
-    if isinstance(old, Tensor):
-        return torch.equal(value, old)
-    if isinstance(old, (list, tuple)):
-        return len(value) == len(old) and all(map(unchanged, value, old))
-    return value == old
-
-
-# --- comparing an answer --------------------------------------------------------------------------------------------
-
-
-def as_tensor(
-    answer, like: Tensor, *, shapes: dict | None = None, name: str = "", allow_nan: bool = False, **values
-) -> Tensor:
+def as_tensor(answer, like: Tensor, *, shapes: dict | None = None, name="", allow_nan=False, **values) -> Tensor:
     """The answer, if it is a tensor of the shape and the kind (float, bool, int) of `like`, on the CPU, without nan.
 
-    Args:
-        shapes: {hint: the shape, or a list of shapes, that a student with this mistake returns}; `values` fill them.
-        name: of the answer, where there are several.
+    `shapes` are mistakes, {hint: shape or list of shapes}; `values` fill their hints. Where an answer has several
+    tensors, `name` says which it is.
     """
-    label, wanted = f"`{name}`: " if name else "", tuple(like.shape)
+    label, shape = f"`{name}`: " if name else "", tuple(like.shape)
     if not torch.is_tensor(answer):
-        raise Mistake("no_tensor", name=label, shape=wanted, type=type(answer).__name__)
+        raise Mistake("no_tensor", name=label, shape=shape, type=type(answer).__name__)
     if answer.device.type != "cpu":
         raise Mistake("device", name=label, device=answer.device)
     came = tuple(answer.shape)
-    if came != wanted:
-        for hint, shape in (shapes or {}).items():
-            if fits(came, shape):
-                raise Mistake(hint, **values, shape=came, wanted=wanted, width=came[-1])
-        raise Mistake("shape", name=label, came=came, shape=wanted)
+    if came != shape:
+        explain(came, (shapes or {}) | {"shape": True}, {"name": label, "came": came, "shape": shape} | values)
     if kind(answer) != kind(like):
         raise Mistake("kind", name=label, kind=kind(like), came=str(answer.dtype).removeprefix("torch."))
     if answer.isnan().any() and not allow_nan:
@@ -154,11 +131,11 @@ def as_tensor(
 def compare(answer, expected: Tensor, mistakes: dict, *, describe: Callable = lambda answer: {}, **options) -> None:
     """Raise the Mistake that explains why an answer is not the expected tensor; return if it is.
 
-    `describe` gives values for the hints, of an answer of the right shape; the options are those of `as_tensor`.
+    `describe` gives values of an answer of the right shape for the hints; the options are those of `as_tensor`.
     """
     answer = as_tensor(answer, expected, **options)
     if not same(answer, expected):
-        explain(answer, mistakes, describe(answer))
+        explain(answer, mistakes, options | describe(answer))
 
 
 def compare_number(name: str, answer, expected: float, mistakes: dict, tolerance: float = 1e-3, **values) -> None:
@@ -207,10 +184,9 @@ def same(answer, value) -> bool:
     if isinstance(value, Tensor):
         rtol, atol = (1e-3, 1e-4) if value.is_floating_point() else (0, 0)
         return answer.shape == value.shape and torch.allclose(answer.to(value.dtype), value, rtol=rtol, atol=atol)
+    if isinstance(value, (list, tuple)):
+        return len(answer) == len(value) and all(map(same, answer, value))
     return math.isclose(answer, value, rel_tol=2e-6, abs_tol=2e-6) if isinstance(value, Real) else answer == value
-
-
-# --- small tools ----------------------------------------------------------------------------------------------------
 
 
 def fields(prediction, *names: str) -> tuple:

@@ -1,52 +1,34 @@
 """The checks of lesson 1: attention."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
-from course.exercises.answers import (
-    Mistake,
-    as_number,
-    call,
-    compare,
-    compare_choice,
-    compare_number,
-    fields,
-    place,
-    random_int,
-    same,
-    trials,
-)
+from course.exercises import answers
+from course.exercises.answers import Mistake, compare, exercise, place, random_int, same
 
 
+@exercise("1.1")
 def predict_weights(prediction) -> None:
     """Four equal scores, the result for the values 0, 4, 8, 12, and what adding 100 to all scores does."""
-    weight, result, shifted = fields(prediction, "weight", "result", "shifted")
-
-    def is_no_weight(number):
-        return not 0 <= number <= 1
-
-    mistakes = {"score": 7, "no_weight": is_no_weight, "hard": [0, 1], "equal": True}
-    compare_number("weight", weight, 1 / 4, mistakes, tolerance=0.006)
+    weight, result, shifted = answers.fields(prediction, "weight", "result", "shifted")
+    mistakes = {"score": 7, "no_weight": lambda number: not 0 <= number <= 1, "hard": [0, 1], "equal": True}
+    answers.compare_number("weight", weight, 1 / 4, mistakes, tolerance=0.006)
 
     mistakes = {"sum": 24, "single": [0, 4, 8, 12], "average": True}
-    compare_number("result", result, 6, mistakes, tolerance=0.006)
+    answers.compare_number("result", result, 6, mistakes, tolerance=0.006)
 
     mistakes = {
-        "no_weight": is_no_weight,
+        "no_weight": lambda number: not 0 <= number <= 1,
         "larger": lambda number: number > 0.9,
         "ratio": lambda number: abs(number - 1 / 3) < 0.02,
         "factor": True,
     }
     expected = torch.tensor([3.0, 2.0, 1.0]).softmax(dim=0)[0].item()
-    compare_number("shifted", shifted, expected, mistakes, tolerance=0.04)
+    answers.compare_number("shifted", shifted, expected, mistakes, tolerance=0.04)
 
 
-@trials(8)
+@exercise("1.2", trials=8)
 def bilinear_scores(function, trial) -> None:
     """score of key i = query · W · key i (Luong et al., 2015, section 3.1, "general")"""
     batch, source = 1 if trial == 1 else random_int(2, 4), 1 if trial == 2 else random_int(2, 6)
@@ -56,22 +38,18 @@ def bilinear_scores(function, trial) -> None:
     W = torch.randn(query_size, key_size)
     expected = torch.einsum("bq,qk,bsk->bs", query, W, keys)
 
-    mistakes = {
-        "weights": expected.softmax(dim=1),
-        "scaled": [expected / query_size**0.5, expected / key_size**0.5],
-    }
+    def wrong_place(scores):
+        return place((scores - expected).abs() > 1e-4, "text", "key", ours=scores, right=expected)
+
+    mistakes = {"weights": expected.softmax(dim=1), "scaled": [expected / query_size**0.5, expected / key_size**0.5]}
     if query_size == key_size:  # otherwise these stop with an error
         mistakes["without_w"] = torch.einsum("bq,bsq->bs", query, keys)
         mistakes["transposed"] = torch.einsum("bq,kq,bsk->bs", query, W, keys)
     shapes = {"all_pairs": (batch, batch, source), "squeezed": tuple(n for n in (batch, source) if n > 1)}
-
-    def describe(scores):
-        return place((scores - expected).abs() > 1e-4, "text", "key", ours=scores, right=expected)
-
-    compare(call(function, query, keys, W), expected, mistakes, shapes=shapes, describe=describe)
+    compare(answers.call(function, query, keys, W), expected, mistakes, shapes=shapes, describe=wrong_place)
 
 
-@trials(13)
+@exercise("1.3", trials=13)
 def window_mask(function, trial) -> None:
     """(tokens, tokens), True where 0 <= row - column < window"""
     telling = [(7, 3), (1, 1), (5, 1), (4, 4), (2, 5)]
@@ -82,9 +60,6 @@ def window_mask(function, trial) -> None:
 
     def first(wrong):
         return place(wrong, "row", "column", steps=steps)
-
-    def describe(mask):
-        return first(mask ^ expected) | {"window": window, "before": window - 1}
 
     mistakes = {
         "inverted": lambda mask: mask[future].all() and not mask.diagonal().any(),
@@ -97,10 +72,11 @@ def window_mask(function, trial) -> None:
         "too_far": lambda mask: first(mask & ~expected),
         "too_near": True,
     }
-    compare(call(function, tokens, window), expected, mistakes, describe=describe)
+    mask = answers.call(function, tokens, window)
+    compare(mask, expected, mistakes, describe=lambda mask: first(mask ^ expected), window=window, before=window - 1)
 
 
-@trials(8)
+@exercise("1.4", trials=8)
 def padded_attention(function, trial) -> None:
     """Scaled dot-product attention that leaves the padding out; as planted, the scores of padding become 0."""
     kind = {4: "low scores", 5: "no padding", 6: "zero scores"}.get(trial, "plain")
@@ -112,7 +88,7 @@ def padded_attention(function, trial) -> None:
     if kind == "low scores":  # all around -200: then a padding with -100 would take all
         query[..., 0], key[..., 0] = 10, -20 * size**0.5
     elif kind == "no padding":
-        real = torch.ones(batch, sources, dtype=torch.bool)
+        real = torch.ones_like(real)
     elif kind == "zero scores":  # of real words too
         query.zero_()
     # values that show the weights: the result begins with them, and ends with the look-up of random values
@@ -130,6 +106,8 @@ def padded_attention(function, trial) -> None:
         return place((sums - 1).abs() > 1e-3, "text", "row", sum=sums)
 
     mistakes = {
+        "low_scores": lambda result: kind == "low scores" and leak(result) > 1e-6,
+        "zero_score": lambda result: kind == "zero scores" and result.isnan().any(),
         "open_bug": looked_up(scores * ~padding),
         "inverted": lambda result: (result[..., :sources] * ~padding).abs().max() < 1e-6,
         "sums": wrong_sum,
@@ -137,19 +115,12 @@ def padded_attention(function, trial) -> None:
         "leak": lambda result: leak(result) > 1e-6,
         "unscaled": looked_up((scores * size**0.5).masked_fill(padding, -math.inf)),
     }
-    if kind == "low scores":
-        mistakes = {"low_scores": mistakes["leak"]}
-    if kind == "zero scores":
-        mistakes = {"zero_score": lambda result: result.isnan().any()} | mistakes
-    compare(
-        call(function, query, key, value, real),
-        looked_up(scores.masked_fill(padding, -math.inf)),
-        mistakes,
-        describe=lambda result: {"leak": leak(result)},
-        allow_nan=kind == "zero scores",
-    )
+    expected = looked_up(scores.masked_fill(padding, -math.inf))
+    result = answers.call(function, query, key, value, real)
+    compare(result, expected, mistakes, allow_nan=kind == "zero scores", describe=lambda result: {"leak": leak(result)})
 
 
+@exercise("1.5")
 def divide_by_d(measured, because) -> None:
     """The entropy of the weights when scores of size 1024 are divided by d, not by its root"""
     size = 1024
@@ -164,14 +135,14 @@ def divide_by_d(measured, because) -> None:
         "entropy_divided": lambda number: number < 0.01,
         "undivided": lambda number: number < 2,
     }
-    number = as_number("measured", measured)
+    number = answers.as_number("measured", measured)
     if number == round(number, 5):  # what is measured has more digits than anybody types
         raise Mistake("typed", value=number)
-    compare_number("measured", number, bits(size), mistakes, tolerance=3e-4)
-    compare_choice(because, "b")
+    answers.compare_number("measured", number, bits(size), mistakes, tolerance=3e-4)
+    answers.compare_choice(because, "b")
 
 
-@trials(24)
+@exercise("1.6", trials=24)
 def attention_in_parts(function, trial) -> None:
     """softmax(keys · query / √d) · values, though keys and values come part by part (Milakov, Gimelshein, 2018)"""
     kind = ("falling", "rising", "large")[trial // 8]  # how the scores come; no exp bears the large ones
@@ -186,6 +157,8 @@ def attention_in_parts(function, trial) -> None:
     parts = list(zip(keys.split(lengths), values.split(lengths), strict=True))
 
     each = torch.stack([(k @ query / size**0.5).softmax(dim=0) @ v for k, v in parts])  # (parts, value size)
+    # exp(score - maximum), where each part has a maximum of its own
+    terms = torch.cat([(part - part.max()).exp() for part in scores.split(lengths)])
     mistakes = {
         "overflow" if kind == "large" else "start": lambda result: not result.isfinite().all(),
         "softmax_each": [each.mean(dim=0), each.sum(dim=0)],
@@ -193,37 +166,23 @@ def attention_in_parts(function, trial) -> None:
         "last_part": each[-1],
         "unscaled": [(scores * factor).softmax(dim=0) @ values for factor in (size**0.5, size**-0.5)],
         "unnormed": [(scores - scores.max()).exp() @ values, scores.exp() @ values],
+        "new_maximum": kind == "rising",
+        "own_maximum": terms @ values / terms.sum(),
     }
-    if kind == "falling":  # exp(score - maximum), where each part has a maximum of its own
-        terms = torch.cat([(part - part.max()).exp() for part in scores.split(lengths)])
-        mistakes["own_maximum"] = terms @ values / terms.sum()
-    if kind == "rising":
-        mistakes["new_maximum"] = True
-    largest = {"score": scores[scores.abs().argmax()].item()}
     try:
-        result = call(function, query, one_by_one(parts))
-        compare(result, expected, mistakes, allow_nan=True, describe=lambda result: largest)
+        result = answers.call(function, query, one_by_one(parts))
+        compare(result, expected, mistakes, allow_nan=True, score=scores[scores.abs().argmax()].item())
     except Mistake as mistake:
         no_result = mistake.hint in ("stops", "start", "overflow")
-        if no_result and same(call(function, query, list(parts)), expected):
+        if no_result and same(answers.call(function, query, list(parts)), expected):
             raise Mistake("all_at_once") from None
         raise
 
 
-def one_by_one(parts: list[tuple[Tensor, Tensor]]) -> Iterator[list[Tensor]]:
+def one_by_one(parts):
     """Pairs of tensors to be gone through once; a pair is gone when the next one comes."""
     for part in parts:
         pair = [tensor.clone() for tensor in part]
         yield pair
         for tensor in pair:
             tensor.fill_(math.nan)
-
-
-CHECKS = {
-    "1.1": predict_weights,
-    "1.2": bilinear_scores,
-    "1.3": window_mask,
-    "1.4": padded_attention,
-    "1.5": divide_by_d,
-    "1.6": attention_in_parts,
-}

@@ -1,56 +1,42 @@
 """The checks of lesson 3: BERT on the news."""
 
-from __future__ import annotations
-
+import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from course.exercises.answers import (
-    Mistake,
-    as_tensor,
-    call,
-    compare,
-    compare_choice,
-    compare_number,
-    compare_shape,
-    explain,
-    fields,
-    place,
-    random_int,
-    trials,
-)
+from course.exercises import answers
+from course.exercises.answers import Mistake, compare, compare_number, exercise, place, random_int
 
 
+@exercise("3.1")
 def predict_batch(prediction) -> None:
     """Texts of 4, 7 and 20 word pieces in one batch, cut at 12"""
-    shape, padding, mask_sum = fields(prediction, "shape", "padding", "mask_sum")
+    shape, padding, mask_sum = answers.fields(prediction, "shape", "padding", "mask_sum")
     mistakes = {
         "no_shape": lambda shape: len(shape) != 2,
         "uncut": lambda shape: shape[1] in (20, 22),
         "marks_extra": lambda shape: shape[1] == 14,
         "longest": True,
     }
-    compare_shape(shape, (3, 12), mistakes)
+    answers.compare_shape(shape, (3, 12), mistakes)
     compare_number("padding", padding, 9, {"marks": 8 + 5, "lacks": True})
     compare_number("mask_sum", mask_sum, 6 + 9 + 12, {"polarity": 9, "cut_off": 6 + 9 + 22, "rest": True})
 
 
-@trials(8)
+@exercise("3.2", trials=8)
 def pad_keep_end(function, trial) -> None:
     """(input_ids, attention_mask) of texts that are cut from the left: the first piece, then the last ones"""
     limit, pad, cls, sep = random_int(4, 9), random_int(500, 599), random_int(200, 299), random_int(300, 399)
-    some_are_cut = trial % 2 == 0
-    counts = [limit + 3, limit - 2, 0] if some_are_cut else [limit - 3, 0]  # pieces between the marks
+    counts = [limit - 3, 0] if trial % 2 else [limit + 3, limit - 2, 0]  # pieces between the marks: cut or not
     counts += [random_int(0, counts[0]) for _ in range(random_int(1, 4))]
     pieces = [[cls, *torch.randint(1000, 9000, (n,)).tolist(), sep] for n in counts]
     kept = [[cls, *ids[1:][1 - limit :]] for ids in pieces]
-    longest = max(map(len, kept))
+    rows, longest = len(kept), max(map(len, kept))
 
-    def batch(rows, value=pad, side="right") -> Tensor:
+    def batch(rows, value=pad, side="right"):
         return pad_sequence([torch.tensor(row) for row in rows], True, value, side)
 
-    def cut(keep) -> Tensor:
+    def cut(keep):
         return batch([keep(ids) if len(ids) > limit else ids for ids in pieces])
 
     expected, is_piece = batch(kept), batch([[1] * len(row) for row in kept], 0)
@@ -58,17 +44,15 @@ def pad_keep_end(function, trial) -> None:
     def first_row(input_ids) -> dict:
         row = place(input_ids != expected, "row", "column")["row"]
         ours = [i for i in input_ids[row].tolist() if i != pad]
-        return {"row": row, "right": kept[row], "ours": ours, "count": len(pieces[row]), "limit": limit}
+        return {"row": row, "right": kept[row], "ours": ours, "kept": len(ours), "count": len(pieces[row])}
 
-    def too_short(input_ids):
-        told = first_row(input_ids)
-        part = len(pieces[told["row"]]) > limit and set(told["ours"]) <= set(pieces[told["row"]])
-        return part and 2 < len(told["ours"]) < limit and {"count": len(told["ours"])}
+    def too_short(input_ids) -> bool:
+        first = first_row(input_ids)
+        return first["count"] > limit > first["kept"] > 2 and set(first["ours"]) <= set(pieces[first["row"]])
 
-    def other_padding(input_ids):
-        filled = input_ids[(is_piece == 0) & (input_ids != pad)]
-        return torch.equal(input_ids * is_piece, expected * is_piece) and {"pad": pad, "ours": filled[0].item()}
-
+    result = answers.call(function, pieces, limit, pad)
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise Mistake("two_tensors")
     mistakes = {
         "swapped": lambda input_ids: input_ids.max() <= 1,
         "padded_left": batch(kept, side="left"),
@@ -77,30 +61,25 @@ def pad_keep_end(function, trial) -> None:
         "cls_lost": cut(lambda ids: ids[-limit:]),
         "too_short": too_short,
         "sep_lost": cut(lambda ids: [cls, *ids[-limit:-1]]),
-        "hard_coded": lambda input_ids: (input_ids[:, 0] != cls).all() and {"ours": input_ids[0, 0].item(), "cls": cls},
+        "hard_coded": lambda input_ids: (input_ids[:, 0] != cls).all() and {"ours": input_ids[0, 0].item()},
         "cls_twice": batch([[cls, *ids[1 - limit :]] for ids in pieces]),
         "sep_twice": cut(lambda ids: [cls, *ids[2 - limit :], sep]),
-        "pad_index": other_padding,
-        "pieces": True,
+        "pieces": lambda input_ids: (input_ids != expected)[is_piece == 1].any(),
+        "pad_index": lambda input_ids: place(input_ids != expected, "row", "column", ours=input_ids),
     }
-    rows = len(pieces)
-    shapes = {"off_by": [(rows, limit + off) for off in (-2, -1, 1, 2)]}
-    if longest < limit:
-        shapes = {"always_full": (rows, limit)}
-    result = call(function, pieces, limit, pad)
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise Mistake("two_tensors")
-    told = {"limit": limit, "longest": longest}
+    shapes = {"always_full": (rows, limit), "off_by": [(rows, limit + off) for off in (-2, -1, 1, 2)]}
+    told = {"limit": limit, "longest": longest, "pad": pad, "cls": cls}
     compare(result[0], expected, mistakes, describe=first_row, name="input_ids", shapes=shapes, **told)
 
-    def first_place(mask) -> dict:
-        where = place(mask != is_piece, "row", "column", mask=mask)
-        return where | {"longest": longest, "pieces": len(kept[where["row"]])}
+    counts = is_piece.sum(dim=1, keepdim=True).expand_as(is_piece)
+    mistakes = {
+        "looks_at_padding": 1 - is_piece,
+        "mask": lambda mask: place(mask != is_piece, "row", "column", mask=mask, pieces=counts),
+    }
+    compare(result[1], is_piece, mistakes, name="attention_mask", longest=longest)
 
-    mistakes = {"looks_at_padding": 1 - is_piece, "mask": True}
-    compare(result[1], is_piece, mistakes, describe=first_place, name="attention_mask")
 
-
+@exercise("3.3")
 def pool_of_one(small_pool, because, shuffled) -> None:
     """The share of padding if each batch is sorted by itself (pool=1): that of shuffled batches"""
     mistakes = {
@@ -109,10 +88,10 @@ def pool_of_one(small_pool, because, shuffled) -> None:
         "of_text": lambda share: abs(share - shuffled / (1 - shuffled)) < 0.02,
     }
     compare_number("small_pool", small_pool, shuffled, mistakes, tolerance=0.04)
-    compare_choice(because, "a")
+    answers.compare_choice(because, "a")
 
 
-@trials(8)
+@exercise("3.4", trials=8)
 def accuracy_of(function, trial) -> None:
     """The share of right rows over batches of any size; as planted, the mean of the batches' shares"""
     full = random_int(41, 97)
@@ -126,14 +105,11 @@ def accuracy_of(function, trial) -> None:
         """How many texts of each batch would be right if `shift` were added to the labels."""
         return [(scores.argmax(dim=1) == labels + shift).sum().item() for scores, labels in batches]
 
-    def mean_share(hits) -> float:
-        return sum(n / size for n, size in zip(hits, sizes, strict=True)) / len(sizes)
-
     right = sum(hits())
     mistakes = {
-        "open_bug": mean_share(hits()),
-        "labels": [sum(hits(-1)) / count, mean_share(hits(-1))],
-        "shares_by_texts": mean_share(hits()) * len(sizes) / count,
+        "open_bug": np.divide(hits(), sizes).mean(),
+        "labels": [sum(hits(-1)) / count, np.divide(hits(-1), sizes).mean()],
+        "shares_by_texts": np.divide(hits(), sizes).sum() / count,
         "last_size": right / (len(sizes) * last),
         "number": right,
         "percent": lambda number: abs(number - 100 * right / count) < 0.05,
@@ -143,11 +119,11 @@ def accuracy_of(function, trial) -> None:
         "mistakes": 1 - right / count,
     }
     told = {"sizes": ", ".join(map(str, sizes)), "count": count, "hits": right, "full": full, "last": last}
-    # rounding is no mistake
-    compare_number("accuracy", call(function, batches), right / count, mistakes, tolerance=6e-4, **told)
+    share = answers.call(function, batches)
+    compare_number("accuracy", share, right / count, mistakes, tolerance=6e-4, **told)  # rounding is no mistake
 
 
-@trials(16)
+@exercise("3.5", trials=16)
 def piece_labels(function, trial) -> None:
     """The label of its word at the first piece of each word, -100 everywhere else"""
     labels = torch.randint(0, 4, (random_int(3, 6),)).tolist()
@@ -162,30 +138,22 @@ def piece_labels(function, trial) -> None:
         return [-100 if word is None or word == other else labels[word] for word, other in pairs]
 
     expected = where_it_changes([None, *word_ids[:-1]])
-    result = call(function, labels, word_ids)
-    ours = as_tensor(result, torch.tensor(expected)).tolist() if torch.is_tensor(result) else result
+    ours = answers.call(function, labels, word_ids)
+    if torch.is_tensor(ours):
+        ours = answers.as_tensor(ours, torch.tensor(expected)).tolist()
     if not isinstance(ours, (list, tuple)):
         raise Mistake("no_list", type=type(ours).__name__)
     if len(ours) != len(expected):
         raise Mistake("count", wanted=len(expected), came=len(ours))
     if list(ours) == expected:
         return
-    place = next(i for i, label in enumerate(expected) if ours[i] != label)
-    word, label, right = word_ids[place], ours[place], expected[place]
+    wrong = next(i for i, label in enumerate(expected) if ours[i] != label)
+    word, label, right = word_ids[wrong], ours[wrong], expected[wrong]
     mistakes = {
         "last_piece": lambda ours: list(ours) == where_it_changes([*word_ids[1:], None]),
-        "marks": lambda _: word is None,
+        "marks": word is None,
         "every_piece": lambda _: right == -100 and label == labels[word],
         "word_0": lambda _: label == -100 and word == 0,
         "same_label": lambda _: label == -100 and labels[word] == labels[word - 1],
     }
-    explain(ours, mistakes, {"place": place, "word": word, "label": label, "right": right})
-
-
-CHECKS = {
-    "3.1": predict_batch,
-    "3.2": pad_keep_end,
-    "3.3": pool_of_one,
-    "3.4": accuracy_of,
-    "3.5": piece_labels,
-}
+    answers.explain(ours, mistakes, {"place": wrong, "word": word, "label": label, "right": right})
