@@ -32,8 +32,8 @@ def load_masked_lm(bert_model: str | Path) -> transformers.BertForMaskedLM:
     if adapter.is_file():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft's use of transformers; nothing of ours
-            return peft.PeftModel.from_pretrained(model, str(adapter.parent)).merge_and_unload().eval()
-    if any("predictions" in name for name in report["missing_keys"]):
+            model = peft.PeftModel.from_pretrained(model, str(adapter.parent)).merge_and_unload()
+    elif any("predictions" in name for name in report["missing_keys"]):
         raise ValueError(
             f"{str(bert_model)!r} has no head that guesses masked words. Name a checkpoint that has one, such as "
             "bert-base-uncased, or train one: python scripts/train_mlm.py"

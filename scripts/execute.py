@@ -15,6 +15,7 @@ from textwrap import indent
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert.filters import strip_ansi
 from tqdm import tqdm
 
 import pages
@@ -23,10 +24,7 @@ from course.notebooks import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, SOLUTIONS
 
 CELL_TIMEOUT = 1200  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def execute(path: Path) -> tuple[nbformat.NotebookNode, str]:
@@ -60,7 +58,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, str]:
     for cell in notebook.cells:
         if cell.cell_type == "code":  # a progress bar that has ended says nothing on a page
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
-    notebook.metadata = METADATA
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return notebook, failure
 
 
@@ -70,14 +68,9 @@ def describe(error: Exception) -> str:
         return f"it ran for more than {CELL_TIMEOUT} seconds"
     if isinstance(error, DeadKernelError):
         return "its kernel died; most often the memory was used up"
-    line = re.search(r"^-+> \d+ .*", without_colours(error.traceback), re.MULTILINE)  # the first is that of the cell
-    message = "\n".join(without_colours(f"{error.ename}: {error.evalue}").splitlines()[:5])
-    message = message.replace(f"{ROOT}/", "").replace(str(Path.home()), "~")
-    return f"{line.group()}\n{message}" if line else message
-
-
-def without_colours(text: str) -> str:
-    return re.sub(r"\x1b\[[\d;]*m", "", text)
+    line = re.search(r"^-+> \d+ .*\n", strip_ansi(error.traceback), re.MULTILINE)  # the first is that of the cell
+    message = "\n".join(strip_ansi(f"{error.ename}: {error.evalue}").splitlines()[:5])
+    return (line.group() if line else "") + message.replace(f"{ROOT}/", "").replace(str(Path.home()), "~")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,18 +81,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.store and os.environ.get("TORCHNLP_DATA", "sample") == "sample":
         parser.error("stored outputs come from a run on AG News: set TORCHNLP_DATA to the folder with its files")
-    lessons = options.lessons or (LESSONS + SOLUTIONS if options.store else LESSONS)
-    for lesson in lessons:
-        if lesson not in LESSONS + SOLUTIONS:
-            parser.error(f"there is no lesson {lesson!r}; expected one of {', '.join(LESSONS + SOLUTIONS)}")
+    if unknown := set(options.lessons) - {*LESSONS, *SOLUTIONS}:
+        parser.error(f"there is no lesson {', '.join(unknown)}; expected one of {', '.join(LESSONS + SOLUTIONS)}")
 
     target = (NOTEBOOKS if options.store else pages.BUILD) / options.language
-    for lesson in lessons:
-        result = target / f"{lesson}.ipynb"
-        page = result.with_suffix(".html")
+    for lesson in options.lessons or (LESSONS + SOLUTIONS if options.store else LESSONS):
         start = time.perf_counter()
         notebook, failure = execute(NOTEBOOKS / options.language / f"{lesson}.ipynb")
         seconds = time.perf_counter() - start
+        result, page = target / f"{lesson}.ipynb", target / f"{lesson}.html"
         if failure:
             print(f"{lesson} {failure}", file=sys.stderr)
             if not options.store:  # stored outputs stay, a page of an earlier run does not
@@ -114,11 +104,8 @@ def main(arguments: list[str] | None = None) -> int:
                 html = pages.page(notebook, page.stem, options.language)
                 (folder / page.name).write_text(html, encoding="utf-8")
             nbformat.write(notebook, folder / result.name)
-        if options.store:
-            print(f"{lesson}: {seconds:.0f} s, outputs stored in {result.relative_to(ROOT)}")
-        else:
-            print(f"{lesson}: {seconds:.0f} s, page: {page.relative_to(ROOT)}")
-            print(indent(pages.results_of(notebook), "    "))
+        place = f"outputs stored in {result.relative_to(ROOT)}" if options.store else f"page: {page.relative_to(ROOT)}"
+        print(f"{lesson}: {seconds:.0f} s, {place}\n{indent(pages.results_of(notebook), '    ')}")
     if not options.store:
         pages.write_start_page()
         print("start page: build/index.html")

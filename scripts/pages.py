@@ -5,7 +5,6 @@ python scripts/pages.py    every lesson as it is stored, in both languages, as s
 MathJax and reveal.js come from installed packages and are written into each file.
 """
 
-import argparse
 import copy
 from functools import cache
 from importlib.metadata import files
@@ -22,10 +21,10 @@ from course.notebooks import LESSONS, NOTEBOOKS, ROOT, read
 
 BUILD = ROOT / "build"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-LANGUAGES = {"en": "English", "ko": "한국어"}
-START_PAGE = {"en": "All lessons", "ko": "강의 목록"}
-SLIDES = {"en": "slides", "ko": "슬라이드"}
-COMMAND = {"en": "make", "ko": "make KO=1"}
+WORDS = {
+    "en": {"language": "English", "start_page": "All lessons", "slides": "slides", "command": "make"},
+    "ko": {"language": "한국어", "start_page": "강의 목록", "slides": "슬라이드", "command": "make KO=1"},
+}
 
 
 @cache
@@ -57,7 +56,7 @@ def export(kind: type, notebook: nbformat.NotebookNode, name: str, language: str
     resources = {
         "metadata": {"name": name, "path": str(ROOT)},  # where its pictures are looked up
         "title": title_of(notebook),
-        "start_page": START_PAGE[language],
+        "start_page": WORDS[language]["start_page"],
         "mathjax": packaged("sphinx-mathjax-offline", "mathjax/tex-svg-full.js"),
     }
     notebook = copy.deepcopy(notebook)
@@ -66,8 +65,7 @@ def export(kind: type, notebook: nbformat.NotebookNode, name: str, language: str
             cell.metadata["slideshow"] = {"slide_type": "-"}
         if cell.cell_type == "markdown":  # nbconvert embeds no picture from above the folder that it is given
             cell.source = cell.source.replace("](../../images/", "](images/")
-    html, _ = exporter.from_notebook_node(notebook, resources=resources | parts)
-    return html
+    return exporter.from_notebook_node(notebook, resources=resources | parts)[0]
 
 
 def page(notebook: nbformat.NotebookNode, name: str, language: str) -> str:
@@ -86,20 +84,12 @@ def slides(notebook: nbformat.NotebookNode, name: str, language: str) -> str:
     return export(SlidesExporter, notebook, name, language, **reveal)
 
 
-def write_slides() -> None:
-    """Write build/slides/: a deck of every lesson in every language."""
-    decks = [(lesson, language) for language in LANGUAGES for lesson in LESSONS]
-    for lesson, language in tqdm(decks, desc="slides", unit="deck"):
-        html = slides(read(language, lesson), lesson, language)
-        with atomic_write(BUILD / "slides") as folder:
-            (folder / f"{lesson}.{language}.html").write_text(html, encoding="utf-8")
-
-
 def write_start_page() -> None:
     """Write build/index.html: every page and every deck that is there, with run times and results of the pages."""
-    rows = [[links(lesson, language) for language in LANGUAGES] for lesson in LESSONS]
     html = Template(own("start.html.j2"), autoescape=True, trim_blocks=True).render(
-        css=Markup(own("page.css")), languages=LANGUAGES.values(), rows=rows
+        css=Markup(own("page.css")),
+        languages=[words["language"] for words in WORDS.values()],
+        rows=[[links(lesson, language) for language in WORDS] for lesson in LESSONS],
     )
     with atomic_write(BUILD) as folder:
         (folder / "index.html").write_text(html, encoding="utf-8")
@@ -109,14 +99,13 @@ def links(lesson: str, language: str) -> dict[str, str]:
     """What the start page shows of one lesson in one language; links to files that are there."""
     page, slides = f"{language}/{lesson}.html", f"slides/{lesson}.{language}.html"
     is_run = (BUILD / page).is_file() and (BUILD / page).with_suffix(".ipynb").is_file()
-    folder = BUILD if is_run else NOTEBOOKS
-    notebook = nbformat.read(folder / language / f"{lesson}.ipynb", as_version=4)
+    notebook = nbformat.read((BUILD if is_run else NOTEBOOKS) / language / f"{lesson}.ipynb", as_version=4)
     return {
         "title": title_of(notebook),
         "page": page if is_run else "",
         "slides": slides if (BUILD / slides).is_file() else "",
-        "word": SLIDES[language],
-        "command": COMMAND[language],
+        "word": WORDS[language]["slides"],
+        "command": WORDS[language]["command"],
         "seconds": f"{notebook.metadata.get('seconds', 0):.0f}",
         "results": results_of(notebook),
     }
@@ -124,18 +113,16 @@ def links(lesson: str, language: str) -> dict[str, str]:
 
 def results_of(notebook: nbformat.NotebookNode) -> str:
     """What the cells with a lesson's main results printed."""
-    return "".join(
-        output.get("text", "")
-        for cell in notebook.cells
-        if "result" in cell.metadata.get("tags", [])
-        for output in cell.get("outputs", [])
-    ).rstrip()
+    results = [cell for cell in notebook.cells if "result" in cell.metadata.get("tags", [])]
+    return "".join(output.get("text", "") for cell in results for output in cell.outputs).rstrip()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
-    write_slides()
+    decks = [(lesson, language) for language in WORDS for lesson in LESSONS]
+    for lesson, language in tqdm(decks, desc="slides", unit="deck"):
+        html = slides(read(language, lesson), lesson, language)
+        with atomic_write(BUILD / "slides") as folder:
+            (folder / f"{lesson}.{language}.html").write_text(html, encoding="utf-8")
     write_start_page()
     print("slides: build/slides/; start page: build/index.html")
 

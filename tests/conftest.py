@@ -10,19 +10,16 @@ import pages
 from course.notebooks import read
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-QUIET += ["--disable-sync", "--no-first-run"]
-
-
-@cache
-def build(kind, language, lesson):
-    make = {"page": pages.page, "slides": pages.slides}[kind]
-    return make(read(language, lesson), lesson.removeprefix("solutions/"), language)
 
 
 @pytest.fixture(scope="session")
 def built():
     """The HTML of a lesson, built once for all tests: built("page", "ko", "3-bert"), or "slides"."""
+
+    @cache
+    def build(kind, language, lesson):
+        return getattr(pages, kind)(read(language, lesson), lesson.removeprefix("solutions/"), language)
+
     return build
 
 
@@ -30,10 +27,8 @@ def built():
 def chromium():
     if not CHROMIUM:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

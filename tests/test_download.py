@@ -3,7 +3,6 @@
 import hashlib
 import http.server
 import multiprocessing
-import socket
 import threading
 import time
 
@@ -15,31 +14,24 @@ FILES = {"train.csv": b'"1","peace talks"\n"2","late goal"\n' * 5000, "test.csv"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        self.do_GET()
-
     def do_GET(self):
         server, body = self.server, FILES[self.path.strip("/")]
         if server.mode == "hang":
             server.release.wait(20)
-            return
-        if server.mode == "missing":
+        elif server.mode == "missing":
             self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command == "GET":
-            server.downloads.append(self.path)
-            if server.mode == "cut":
-                body = body[: len(body) // 2]
-            elif server.mode == "altered":
-                body = body.replace(b"goal", b"gaol").replace(b"rise", b"sink")
-            elif server.mode == "stall":
-                self.wfile.write(body[: len(body) // 2])
-                server.release.wait(20)
-                return
-            self.wfile.write(body)
+        else:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                server.downloads.append(self.path)
+                half, altered = body[: len(body) // 2], body.replace(b"goal", b"gaol").replace(b"rise", b"sink")
+                self.wfile.write({"cut": half, "stall": half, "altered": altered}.get(server.mode, body))
+                if server.mode == "stall":
+                    server.release.wait(20)
+
+    do_HEAD = do_GET
 
     def log_message(self, *_):
         pass
@@ -60,39 +52,39 @@ def server(monkeypatch, tmp_path):
     server.server_close()
 
 
-@pytest.fixture
-def cache(tmp_path):
-    return tmp_path / "torchnlp"
-
-
-def is_sample(rows):
-    return len(rows[0]) + len(rows[1]) == 1740
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("torchnlp/*")}
 
 
 def notice(capsys):
     return " ".join(capsys.readouterr().out.split("Loading dataset...")[0].split())
 
 
-def test_downloads_once_and_then_reads_the_cache(server, cache, capsys):
+def sample_notice(capsys):
+    """What is said when the offline sample takes the place of AG News."""
+    train, test, _, _ = torchnlp.load_dataset()
+    assert len(train) + len(test) == 1740
+    told = notice(capsys)
+    assert "THIS IS NOT AG NEWS" in told and "TORCHNLP_DATA" in told
+    return told
+
+
+def test_downloads_once_with_a_bar_and_then_reads_the_cache(server, tmp_path, capsys):
     train, test, _, _ = torchnlp.load_dataset()
     assert (len(train), test) == (10000, [(3, "shares rise")])
-    assert notice(capsys) == "Data: AG News, the official files (downloaded, checksum verified)"
-    assert sorted(path.name for path in cache.iterdir()) == ["test.csv", "train.csv"]
+    out, err = capsys.readouterr()
+    assert out.startswith("Data: AG News, the official files (downloaded, checksum verified)")
+    assert "AG News train.csv: 100%" in err and str(tmp_path) not in out + err
+    assert contents(tmp_path) == FILES
     torchnlp.load_dataset()
     assert "cached copy" in notice(capsys)
     assert len(server.downloads) == 2
 
 
-def test_the_progress_bar_is_shown_and_no_path(server, tmp_path, capsys):
-    torchnlp.load_dataset()
-    shown = "".join(capsys.readouterr())
-    assert "AG News train.csv: 100%" in shown
-    assert str(tmp_path) not in shown
-
-
 @pytest.mark.parametrize(
     ("mode", "says"),
     [
+        ("refused", "no connection to the server"),
         ("hang", "no answer within 0.5 seconds"),
         ("missing", "the server answered 404"),
         ("cut", "the connection broke off during the download"),
@@ -100,61 +92,41 @@ def test_the_progress_bar_is_shown_and_no_path(server, tmp_path, capsys):
         ("altered", "not the official file (wrong checksum)"),
     ],
 )
-def test_a_failing_server_means_the_sample_a_notice_and_no_file(server, cache, monkeypatch, capsys, mode, says):
+def test_a_failing_server_means_the_sample_a_notice_and_no_file(server, tmp_path, monkeypatch, capsys, mode, says):
     monkeypatch.setattr(torchnlp, "TIMEOUT", 0.5)  # seconds
     server.mode = mode
+    if mode == "refused":
+        server.shutdown()
+        server.server_close()
     start = time.perf_counter()
-    assert is_sample(torchnlp.load_dataset())
+    assert says in sample_notice(capsys)
     assert time.perf_counter() - start < 3  # gives up after half a second, then reads the sample
-    told = notice(capsys)
-    assert "THIS IS NOT AG NEWS" in told and says in told and "TORCHNLP_DATA" in told
-    assert not cache.exists() or list(cache.iterdir()) == []
+    assert contents(tmp_path) == {}
 
 
-def test_a_refused_connection(server, monkeypatch, capsys):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(torchnlp, "AG_NEWS_URL", f"http://127.0.0.1:{unused.getsockname()[1]}/")
-        assert is_sample(torchnlp.load_dataset())
-    assert "no connection to the server" in notice(capsys)
-
-
-def test_a_corrupted_cache_is_downloaded_again(server, cache, capsys):
+def test_a_corrupted_cache_is_downloaded_again_or_not_read(server, tmp_path, capsys):
     torchnlp.load_dataset()
-    (cache / "test.csv").write_bytes(b'"3","shares ri')
+    (tmp_path / "torchnlp" / "test.csv").write_bytes(b'"3","shares ri')
     assert torchnlp.load_dataset()[1] == [(3, "shares rise")]
     assert server.downloads == ["/train.csv", "/test.csv", "/test.csv"]
-
-
-def test_a_corrupted_cache_without_network_is_not_read(server, cache, capsys):
-    torchnlp.load_dataset()
-    (cache / "test.csv").write_bytes(b'"3","shares ri')
+    (tmp_path / "torchnlp" / "test.csv").write_bytes(b'"3","shares ri')
     server.mode = "missing"
     capsys.readouterr()
-    assert is_sample(torchnlp.load_dataset())
-    assert "the cached copy is damaged" in notice(capsys)
+    assert "the cached copy is damaged" in sample_notice(capsys)
 
 
 def test_a_cache_folder_that_cannot_be_written(server, monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert is_sample(torchnlp.load_dataset())
-    told = notice(capsys)
+    told = sample_notice(capsys)
     assert "cache folder cannot be written" in told and str(tmp_path) not in told
 
 
-def _load(results):
-    results.put(len(torchnlp.load_dataset()[0]))
+def _rows(_):
+    return len(torchnlp.load_dataset()[0])
 
 
-def test_two_processes_download_at_once(server, cache):
-    context = multiprocessing.get_context("fork")  # the children inherit the address of the test server
-    results = context.Queue()
-    children = [context.Process(target=_load, args=(results,)) for _ in range(2)]
-    for child in children:
-        child.start()
-    assert [results.get(timeout=60) for _ in children] == [10000, 10000]
-    for child in children:
-        child.join(timeout=60)
-    assert sorted(path.name for path in cache.iterdir()) == ["test.csv", "train.csv"]
-    assert all((cache / name).read_bytes() == body for name, body in FILES.items())
+def test_two_processes_download_at_once(server, tmp_path):
+    with multiprocessing.get_context("fork").Pool(2) as pool:  # forked: they inherit the address of the server
+        assert pool.map_async(_rows, range(2)).get(timeout=60) == [10000, 10000]
+    assert contents(tmp_path) == FILES

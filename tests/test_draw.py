@@ -12,9 +12,6 @@ from PIL import Image, ImageSequence
 import draw
 from course.notebooks import ROOT
 
-IMAGES = ROOT / "images"
-TRAINED = "bahdanau-fig3.png"
-
 
 def frames(path):
     """The pixels of a picture, (frames, height, width, 3), from 0 to 255."""
@@ -24,41 +21,31 @@ def frames(path):
 
 def difference(name, folder):
     draw.draw(name, folder)
-    drawn, stored = frames(folder / name), frames(IMAGES / name)
+    drawn, stored = frames(folder / name), frames(ROOT / "images" / name)
     assert drawn.shape == stored.shape
     return abs(drawn - stored)
 
 
-@pytest.mark.parametrize("name", ["encoder-decoder-attention.png", "transformer-animated-explanation.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "encoder-decoder-attention.png",
+        "transformer-animated-explanation.png",
+        pytest.param("transformer-animated-explanation.gif", marks=pytest.mark.slow),
+        pytest.param("jalammarBERT-language-modeling-masked-lm.png", marks=pytest.mark.slow),
+    ],
+)
 def test_a_picture_is_drawn_again_exactly(name, tmp_path):
     assert difference(name, tmp_path).max() == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["transformer-animated-explanation.gif", "jalammarBERT-language-modeling-masked-lm.png"]
-)
-def test_animation_and_guesses_are_drawn_again_exactly(name, tmp_path):
-    assert difference(name, tmp_path).max() == 0
-
-
-@pytest.fixture
-def one_thread():
-    """Small matrices are faster so, and as different as on another machine: the stored picture is of two threads."""
+def test_a_translator_trained_again_aligns_the_same_words(tmp_path):
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
+    torch.set_num_threads(1)  # as different as on another machine: the stored picture is of two threads
+    changed = difference("bahdanau-fig3.png", tmp_path).max(axis=-1) > 75
     torch.set_num_threads(threads)
-
-
-@pytest.mark.slow
-def test_a_translator_trained_again_aligns_the_same_words(tmp_path, one_thread):
-    changed = difference(TRAINED, tmp_path).max(axis=-1) > 75
     assert changed.mean() < 1e-4  # shades may differ between machines; another word or another alignment may not
-
-
-def test_every_stored_picture_can_be_drawn():
-    assert {path.name for path in IMAGES.iterdir() if path.suffix in (".png", ".gif")} == set(draw.PICTURES)
 
 
 def test_a_picture_that_does_not_exist_is_named(monkeypatch, capsys):

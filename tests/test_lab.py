@@ -4,11 +4,10 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 
-import nbformat
 import pytest
+import urllib3
+from nbformat import v4, write
 
 pytestmark = pytest.mark.browser
 CELLS = [
@@ -22,9 +21,7 @@ from tqdm.auto import tqdm""",
     "for _ in tqdm(range(3)): pass",
     "plot_lines({'loss': ([1, 2, 3], [3, 2, 1])}, 'step', 'loss', 'Falling')",
     "show_heads(torch.eye(3)[None, None], ['the', 'wolf', 'sees'])",
-    """
-prediction = None
-check("1.1", prediction)""",
+    "prediction = None\ncheck('1.1', prediction)",
     "progress(1)",
 ]
 
@@ -32,38 +29,22 @@ check("1.1", prediction)""",
 @pytest.fixture
 def lab(tmp_path):
     """The address of a JupyterLab that serves a short lesson."""
-    cells = [nbformat.v4.new_code_cell(source, id=f"cell-{number}") for number, source in enumerate(CELLS, 1)]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "short.ipynb")
+    write(v4.new_notebook(cells=list(map(v4.new_code_cell, CELLS)), metadata=kernel), tmp_path / "short.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"),
-            *(f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"),
-        ],
-        env=os.environ | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(f"{address}/api", server)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_for(address, server):
-    patience = time.monotonic() + 60
-    while True:
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    command += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
+    settings = os.environ | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=settings, **quiet) as server:
         try:
-            return urllib.request.urlopen(address, timeout=2).close()
-        except OSError:
-            assert server.poll() is None and time.monotonic() < patience, "JupyterLab did not start"
-            time.sleep(0.3)
+            patience = urllib3.Retry(200, backoff_factor=0.3, backoff_max=0.3)  # a minute
+            urllib3.request("GET", f"http://127.0.0.1:{port}/api", retries=patience)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
 
 RESULTS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => ({
