@@ -34,7 +34,6 @@ Point = tuple[float, float]
 # --- shared style ---------------------------------------------------------------------------------------------------
 
 BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito, and a grey
-UNIT = 0.8  # of the drawings, in inches
 RADIUS = 0.6  # of a node, in units
 STYLE = {"font.size": 18, "mathtext.fontset": "dejavuserif", "text.color": "#222222", "figure.dpi": 125}
 
@@ -45,8 +44,8 @@ def tint(color: ColorType, strength: float) -> tuple[float, ...]:
 
 
 def canvas(height: float) -> tuple[Figure, Axes]:
-    """An empty drawing sheet, 16 units wide, with (0, 0) at the bottom left."""
-    figure = Figure(figsize=(16 * UNIT, height * UNIT))
+    """An empty drawing sheet, 16 units of 0.8 inches wide, with (0, 0) at the bottom left."""
+    figure = Figure(figsize=(12.8, 0.8 * height))
     sheet = figure.add_axes((0, 0, 1, 1), xlim=(0, 16), ylim=(0, height), aspect="equal")
     sheet.axis("off")
     return figure, sheet
@@ -71,8 +70,7 @@ def word(sheet: Axes, x: float, y: float, text: str, color: ColorType) -> None:
 
 def node(sheet: Axes, x: float, y: float, symbol: str, color: ColorType, filled: float = 0.25, size: int = 23) -> None:
     """Draw a circle with a symbol in it, `size` points high; `filled`: how strong the colour is inside."""
-    look = {"facecolor": tint(color, filled), "edgecolor": color, "linewidth": 2.5, "zorder": 3}
-    sheet.add_patch(Circle((x, y), RADIUS, **look))
+    sheet.add_patch(Circle((x, y), RADIUS, facecolor=tint(color, filled), edgecolor=color, linewidth=2.5, zorder=3))
     label(sheet, x, y, symbol, fontsize=size, zorder=4)
 
 
@@ -224,9 +222,8 @@ def masked_words() -> Figure:
     """Masked-word prediction (Devlin et al., 2019): what the model reads, what it must guess; guesses of bert/mlm."""
     tokenizer = transformers.BertTokenizer.from_pretrained(ROOT / "bert")
     model = load_masked_lm(ROOT / "bert").double()
-    guess = transformers.pipeline("fill-mask", model=model, tokenizer=tokenizer, device="cpu", top_k=4)
     sentence = "she won the gold [MASK] today"
-    guesses = guess(sentence)
+    guesses = transformers.pipeline("fill-mask", model, tokenizer=tokenizer, device="cpu", top_k=4)(sentence)
     figure, sheet = canvas(10)
     for number, text in enumerate(["[CLS]", *sentence.split(), "[SEP]"]):
         x = 1.6 + 1.85 * number

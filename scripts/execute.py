@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         with atomic_write(result.parent) as folder:
             if not options.store:
                 notebook.metadata["seconds"] = round(seconds, 1)
-                html = pages.page(notebook, page.stem, options.language)
+                html = pages.export("page", notebook, options.language)
                 (folder / page.name).write_text(html, encoding="utf-8")
             nbformat.write(notebook, folder / result.name)
         place = f"outputs stored in {result.relative_to(ROOT)}" if options.store else f"page: {page.relative_to(ROOT)}"

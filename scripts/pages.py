@@ -11,8 +11,7 @@ from importlib.metadata import files
 from pathlib import Path
 
 import nbformat
-from jinja2 import Template
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter, SlidesExporter
 from tqdm import tqdm
 
@@ -21,6 +20,13 @@ from course.notebooks import LESSONS, NOTEBOOKS, ROOT, read
 
 BUILD = ROOT / "build"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+EXPORTERS = {"page": HTMLExporter, "slides": SlidesExporter}
+PACKAGED = {  # {name in the templates: (package, end of the file's path)}
+    "mathjax": ("sphinx-mathjax-offline", "mathjax/tex-svg-full.js"),
+    "reveal_js": ("sphinx-revealjs", "revealjs/dist/reveal.js"),
+    "reveal_css": ("sphinx-revealjs", "revealjs/dist/reveal.css"),
+    "reveal_notes": ("sphinx-revealjs", "plugin/notes/notes.js"),
+}
 WORDS = {
     "en": {"language": "English", "start_page": "All lessons", "slides": "slides", "command": "make"},
     "ko": {"language": "한국어", "start_page": "강의 목록", "slides": "슬라이드", "command": "make KO=1"},
@@ -36,58 +42,39 @@ def packaged(package: str, ending: str) -> str:
     return found[0].read_text(encoding="utf-8").replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def own(name: str) -> str:
-    return (TEMPLATES / "course" / name).read_text(encoding="utf-8")
-
-
 def title_of(notebook: nbformat.NotebookNode) -> str:
     """The first heading of a lesson."""
     return notebook.cells[0].source.splitlines()[0].lstrip("# ")
 
 
-def export(kind: type, notebook: nbformat.NotebookNode, name: str, language: str, **parts: str) -> str:
-    exporter = kind(
+def export(kind: str, notebook: nbformat.NotebookNode, language: str) -> str:
+    """A lesson as one HTML file: a "page" to read, or "slides" to project.
+
+    Arrows turn the slides, S opens the notes, ?print-pdf prints.
+    """
+    exporter = EXPORTERS[kind](
         extra_template_basedirs=[str(TEMPLATES)],
         template_name="course",
-        template_file="slides.html.j2" if kind is SlidesExporter else "page.html.j2",
+        template_file=f"{kind}.html.j2",
         embed_images=True,
         language_code=language,
     )
-    resources = {
-        "metadata": {"name": name, "path": str(ROOT)},  # where its pictures are looked up
-        "title": title_of(notebook),
-        "start_page": WORDS[language]["start_page"],
-        "mathjax": packaged("sphinx-mathjax-offline", "mathjax/tex-svg-full.js"),
-    }
+    resources = {name: packaged(*file) for name, file in PACKAGED.items()}
+    resources["start_page"] = WORDS[language]["start_page"]
+    resources["metadata"] = {"name": title_of(notebook), "path": str(ROOT)}  # where its pictures are looked up
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
-        if kind is not SlidesExporter:  # a page shows the cells, too, that the slides leave out
+        if kind == "page":  # it shows the cells, too, that the slides leave out
             cell.metadata["slideshow"] = {"slide_type": "-"}
         if cell.cell_type == "markdown":  # nbconvert embeds no picture from above the folder that it is given
             cell.source = cell.source.replace("](../../images/", "](images/")
-    return exporter.from_notebook_node(notebook, resources=resources | parts)[0]
-
-
-def page(notebook: nbformat.NotebookNode, name: str, language: str) -> str:
-    """A lesson as one HTML file to read; `name` is that of its notebook, such as 3-bert."""
-    return export(HTMLExporter, notebook, name, language, page_css=own("page.css"))
-
-
-def slides(notebook: nbformat.NotebookNode, name: str, language: str) -> str:
-    """A lesson as one HTML file to project: arrows turn the slides, S opens the notes, ?print-pdf prints."""
-    reveal = {
-        "reveal_js": packaged("sphinx-revealjs", "revealjs/dist/reveal.js"),
-        "reveal_css": packaged("sphinx-revealjs", "revealjs/dist/reveal.css"),
-        "reveal_notes": packaged("sphinx-revealjs", "plugin/notes/notes.js"),
-    }
-    reveal |= {"slides_css": own("slides.css"), "slides_js": own("slides.js")}
-    return export(SlidesExporter, notebook, name, language, **reveal)
+    return exporter.from_notebook_node(notebook, resources=resources)[0]
 
 
 def write_start_page() -> None:
     """Write build/index.html: every page and every deck that is there, with run times and results of the pages."""
-    html = Template(own("start.html.j2"), autoescape=True, trim_blocks=True).render(
-        css=Markup(own("page.css")),
+    templates = Environment(loader=FileSystemLoader(TEMPLATES / "course"), autoescape=True, trim_blocks=True)
+    html = templates.get_template("start.html.j2").render(
         languages=[words["language"] for words in WORDS.values()],
         rows=[[links(lesson, language) for language in WORDS] for lesson in LESSONS],
     )
@@ -120,7 +107,7 @@ def results_of(notebook: nbformat.NotebookNode) -> str:
 def main() -> None:
     decks = [(lesson, language) for language in WORDS for lesson in LESSONS]
     for lesson, language in tqdm(decks, desc="slides", unit="deck"):
-        html = slides(read(language, lesson), lesson, language)
+        html = export("slides", read(language, lesson), language)
         with atomic_write(BUILD / "slides") as folder:
             (folder / f"{lesson}.{language}.html").write_text(html, encoding="utf-8")
     write_start_page()

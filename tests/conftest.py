@@ -18,7 +18,7 @@ def built():
 
     @cache
     def build(kind, language, lesson):
-        return getattr(pages, kind)(read(language, lesson), lesson.removeprefix("solutions/"), language)
+        return pages.export(kind, read(language, lesson), language)
 
     return build
 

@@ -15,15 +15,10 @@ pytestmark = pytest.mark.browser
 PROBLEMS = """() => {
   const problems = [];
   if (document.querySelector("mjx-merror")) problems.push("a formula with an error");
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const hangul = new Set();
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    if (node.parentElement.closest("script, style, mjx-container")) continue;
-    for (const sign of node.data.match(/[\\uac00-\\ud7a3]/g) || []) hangul.add(sign);
-    if (node.parentElement.closest("pre, code")) continue;
-    if (/\\$[^$]*[\\\\_^{][^$]*\\$|\\\\\\(|\\\\frac|\\\\sqrt/.test(node.data))
-      problems.push("raw TeX: " + node.data.slice(0, 80));
-  }
+  const prose = document.body.cloneNode(true);
+  for (const part of prose.querySelectorAll("script, style, mjx-container, pre, code")) part.remove();
+  const tex = prose.textContent.match(/\\$\\$|\\$[^$\\n]*[\\\\_^{][^$\\n]*\\$|\\\\\\(|\\\\frac|\\\\sqrt/);
+  if (tex) problems.push("raw TeX: " + tex[0].slice(0, 80));
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [40, 40];
   const context = canvas.getContext("2d", {willReadFrequently: true});
@@ -34,6 +29,7 @@ PROBLEMS = """() => {
     return context.getImageData(0, 0, 40, 40).data.join();
   };
   const boxes = ["\\ue000", "\\u0378"].map(drawn);  // signs that no font has
+  const hangul = new Set(document.body.textContent.match(/[\\uac00-\\ud7a3]/g));
   const missing = [...hangul].filter((sign) => boxes.includes(drawn(sign)));
   if (missing.length) problems.push("no glyphs for " + missing.join(""));
   return problems;
