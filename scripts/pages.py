@@ -28,8 +28,8 @@ PACKAGED = {  # {name in the templates: (package, end of the file's path)}
     "reveal_notes": ("sphinx-revealjs", "plugin/notes/notes.js"),
 }
 WORDS = {
-    "en": {"language": "English", "start_page": "All lessons", "slides": "slides", "command": "make"},
-    "ko": {"language": "한국어", "start_page": "강의 목록", "slides": "슬라이드", "command": "make KO=1"},
+    "en": {"language": "English", "start_page": "All lessons", "word": "slides", "command": "make"},
+    "ko": {"language": "한국어", "start_page": "강의 목록", "word": "슬라이드", "command": "make KO=1"},
 }
 
 
@@ -91,11 +91,9 @@ def links(lesson: str, language: str) -> dict[str, str]:
         "title": title_of(notebook),
         "page": page if is_run else "",
         "slides": slides if (BUILD / slides).is_file() else "",
-        "word": WORDS[language]["slides"],
-        "command": WORDS[language]["command"],
         "seconds": f"{notebook.metadata.get('seconds', 0):.0f}",
         "results": results_of(notebook),
-    }
+    } | WORDS[language]
 
 
 def results_of(notebook: nbformat.NotebookNode) -> str:

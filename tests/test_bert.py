@@ -14,8 +14,13 @@ from course.files import sha256
 from course.notebooks import ROOT
 
 
-def test_fills_an_empty_folder_and_leaves_it_alone_the_second_time(tmp_path):
+def test_fills_a_folder_after_a_killed_run_and_leaves_it_alone_the_second_time(tmp_path):
+    killed, writing = tmp_path / ".partial-killed", tmp_path / ".partial-writing"
+    killed.mkdir()
+    writing.mkdir()
+    os.utime(killed, (0, 0))
     assert "bert/ is ready: 4 files, 91." in prepare.prepare(tmp_path)
+    writing.rmdir()  # only what is old is deleted
     assert {path.name: sha256(path) for path in tmp_path.iterdir()} == prepare.SHA256
     written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     prepare.prepare(tmp_path)
@@ -42,15 +47,6 @@ def test_an_interrupted_copy_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         prepare.prepare(tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_killed_run_is_cleaned_up_by_the_next(tmp_path):
-    old, new = tmp_path / ".partial-old", tmp_path / ".partial-new"
-    for folder in (old, new):
-        folder.mkdir()
-    os.utime(old, (0, 0))
-    prepare.prepare(tmp_path)
-    assert not old.exists() and new.exists()
 
 
 def test_a_damaged_or_missing_package_names_what_to_install(tmp_path, monkeypatch):

@@ -1,12 +1,9 @@
-"""Slides, pages and the start page in a real browser, with the network cut off."""
+"""Slides and pages in a real browser, with the network cut off."""
 
 import re
 
-import nbformat
 import pytest
-from nbformat import v4
 
-import pages
 from course.notebooks import LANGUAGES, LESSONS, code_cells, read
 
 pytestmark = pytest.mark.browser
@@ -114,21 +111,3 @@ def test_a_page_needs_nothing_from_outside(lesson, language, built, show):
     for cell in code_cells(read(language, lesson)):
         if "show_heads(" in cell.source:
             assert tab.locator(f"[id='cell-id={cell.id}'] .show-heads line").count() > 5
-
-
-def test_the_start_page_links_what_is_there(tab, tmp_path, monkeypatch):
-    monkeypatch.setattr(pages, "BUILD", tmp_path)
-    page, deck = tmp_path / "en" / f"{LESSONS[0]}.html", tmp_path / "slides" / f"{LESSONS[0]}.ko.html"
-    for file in (page, deck):
-        file.parent.mkdir()
-        file.write_text(f"<h1>{file.parent.name}</h1>")
-    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# A title")], metadata={"seconds": 12.3})
-    nbformat.write(notebook, page.with_suffix(".ipynb"))
-    pages.write_start_page()
-    tab.goto((tmp_path / "index.html").as_uri())
-    assert "12 s" in tab.inner_text("table") and "make KO=1" in tab.inner_text("table")
-    assert tab.locator("a").count() == 2
-    for number, folder in enumerate(["en", "slides"]):
-        tab.click(f"a >> nth={number}")
-        assert tab.inner_text("h1") == folder
-        tab.go_back()

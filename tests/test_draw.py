@@ -1,8 +1,4 @@
-"""The pictures of the lessons: drawn again, they look like the stored ones.
-
-Pixels are compared, not bytes: they depend on matplotlib and its fonts alone, which requirements.txt pins, and not on
-the libraries that pack them into a file.
-"""
+"""The pictures of the lessons: drawn again, they have the pixels of the stored ones. Bytes depend on more libraries."""
 
 import numpy as np
 import pytest

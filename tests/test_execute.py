@@ -1,5 +1,7 @@
 """scripts/execute.py, which `make` runs: tiny notebooks of our own, each in a real kernel."""
 
+import re
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -47,13 +49,18 @@ def outputs(path):
 
 
 def test_a_lesson_that_runs_leaves_its_outputs_a_page_and_a_start_page(course, capsys):
+    (course / "build" / "slides").mkdir()
+    (course / "build" / "slides" / "1-good.ko.html").write_text("a deck")
+    (course / "build" / "en" / "2-bad.html").unlink()
     assert execute.main(["en", "1-good"]) == 0
     notebook, build = course / "build" / "en" / "1-good.ipynb", course / "build"
     assert outputs(notebook)["numbers"][0]["text"] == "accuracy 0.9\n"
     assert 0 < nbformat.read(notebook, as_version=4).metadata.seconds < 60
     page = (build / "en" / "1-good.html").read_text(encoding="utf-8")
     assert "A short lesson" in page and "accuracy 0.9" in page
-    assert 'href="en/1-good.html"' in (build / "index.html").read_text(encoding="utf-8")
+    start_page = (build / "index.html").read_text(encoding="utf-8")
+    assert re.findall('href="(.*?)"', start_page) == ["en/1-good.html", "slides/1-good.ko.html"]
+    assert re.search(r" s\naccuracy 0.9", start_page) and "A short lesson: <code>make KO=1</code>" in start_page
     out, err = capsys.readouterr()
     assert out.startswith("1-good: ") and " s, page: build/en/1-good.html\n    accuracy 0.9\n" in out
     # Progress bars are shown in the terminal, and not on the page.

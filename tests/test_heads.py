@@ -35,13 +35,6 @@ def test_words_that_look_may_differ_from_those_looked_at():
     assert written["queries"] == ["lupus", "videt"] and written["keys"] == WORDS
 
 
-def test_hostile_words_stay_text():
-    hostile = ['<img onerror="alert(1)" src=x>', "</script><script>alert(2)</script>", "$x^2$", "\"'&"]
-    html = show_heads(WEIGHTS, hostile).data
-    assert html.count("<img") == 1 and html.count("<script") == html.count("</script") == 1
-    assert data_of(html)["keys"] == hostile
-
-
 def test_the_picture_for_places_without_scripts_is_a_readable_png():
     shown = [show_heads(WEIGHTS, WORDS, layer=2, head=head).data for head in (2, 3)]
     pictures = [base64.b64decode(re.search(r"base64,([^\"]+)", html).group(1)) for html in shown]
