@@ -26,10 +26,9 @@ def load_masked_lm(bert_model: str | Path) -> transformers.BertForMaskedLM:
         ValueError: `mlm/` was trained on another encoder than the one beside it, or there is no head at all.
     """
     adapter = Path(bert_model) / "mlm" / ADAPTER
-    if adapter.is_file():
-        check_encoder(adapter, Path(bert_model))
     model, report = transformers.BertForMaskedLM.from_pretrained(bert_model, output_loading_info=True)
     if adapter.is_file():
+        check_encoder(adapter, Path(bert_model))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft's use of transformers; nothing of ours
             model = peft.PeftModel.from_pretrained(model, str(adapter.parent)).merge_and_unload()

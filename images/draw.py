@@ -205,7 +205,7 @@ def transformer_animation() -> Iterator[Figure]:
     for layer in (1, 2):
         one = f"Layer {layer}: “{GATHER_WORDS[FOCUS]}” gathers from every word, by weight"
         for targets, caption in [([FOCUS], one), (EVERYONE, f"Layer {layer}: all words gather at the same time")]:
-            steps += [(layer, targets, tenths / 10, caption) for tenths in [*range(1, 10), *[10] * 10]]
+            steps += [(layer, targets, min(frame / 10, 1), caption) for frame in range(1, 20)]
     steps += [(2, EVERYONE, 1, "No word waits for another")] * 16
     for step in tqdm(steps, desc="animation", unit="frame"):
         figure = gathering(*step)

@@ -52,21 +52,18 @@ OVERFLOW = """async () => {
 }"""
 
 
-@pytest.fixture
-def open_deck(built, show):
-    def open_slides(language, lesson, query=""):
-        tab = show(built("slides", language, lesson), query)
-        tab.wait_for_function("window.Reveal && Reveal.isReady()")
-        return tab
-
-    return open_slides
+def open_deck(show, html, query=""):
+    tab = show(html, query)
+    tab.wait_for_function("window.Reveal && Reveal.isReady()")
+    return tab
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_every_slide_shows_all_of_itself(lesson, language, built, open_deck):
-    assert len(built("slides", language, lesson).encode()) < 6_000_000
-    tab = open_deck(language, lesson)
+def test_every_slide_shows_all_of_itself(lesson, language, built, show):
+    html = built("slides", language, lesson)
+    assert len(html.encode()) < 6_000_000
+    tab = open_deck(show, html)
     shown = [cell for cell in read(language, lesson).cells if cell.metadata.slideshow.slide_type != "skip"]
     starts = [cell.id for cell in shown if cell.metadata.slideshow.slide_type in ("slide", "subslide")]
     assert tab.eval_on_selector_all("section[data-slide]", "all => all.map((one) => one.dataset.slide)") == starts
@@ -78,21 +75,18 @@ def test_every_slide_shows_all_of_itself(lesson, language, built, open_deck):
     assert not tab.locator("section aside.notes:visible").count()
 
 
-def test_a_deck_prints_one_page_for_each_slide(open_deck):
-    tab = open_deck("ko", LESSONS[0], "?print-pdf")
+def test_a_deck_prints_one_page_for_each_slide(built, show):
+    tab = open_deck(show, built("slides", "ko", LESSONS[0]), "?print-pdf")
     tab.wait_for_selector(".pdf-page")
     slides = tab.locator("section[data-slide]").count()
     assert tab.locator(".pdf-page").count() == slides > 20
     assert len(re.findall(rb"/Type\s*/Page\b", tab.pdf(prefer_css_page_size=True))) == slides
 
 
-def test_arrows_choose_a_head_and_turn_no_slide(open_deck):
-    tab = open_deck("en", "2-transformers")
+def test_arrows_choose_a_head_and_turn_no_slide(built, show):
+    tab = open_deck(show, built("slides", "en", "2-transformers"))
     slide = "section[data-slide='heads-explore-intro']"
-    tab.evaluate(f"""() => {{
-      const place = Reveal.getIndices(document.querySelector("{slide}"));
-      Reveal.slide(place.h, place.v);
-    }}""")
+    tab.eval_on_selector(slide, "slide => { const {h, v} = Reveal.getIndices(slide); Reveal.slide(h, v); }")
     tab.focus(f"{slide} [data-choose=layer]")
     tab.keyboard.press("ArrowDown")
     assert tab.input_value(f"{slide} [data-choose=layer]") == "2"

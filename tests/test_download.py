@@ -115,11 +115,8 @@ def test_a_corrupted_cache_is_downloaded_again_or_not_read(server, tmp_path, cap
     assert "the cached copy is damaged" in sample_notice(capsys)
 
 
-def _rows(_):
-    return len(torchnlp.load_dataset()[0])
-
-
 def test_two_processes_download_at_once(server, tmp_path):
     with multiprocessing.get_context("fork").Pool(2) as pool:  # forked: they inherit the address of the server
-        assert pool.map_async(_rows, range(2)).get(timeout=60) == [10000, 10000]
+        loads = [pool.apply_async(torchnlp.load_dataset) for _ in range(2)]
+        assert [len(load.get(timeout=60)[0]) for load in loads] == [10000, 10000]
     assert contents(tmp_path) == FILES

@@ -17,7 +17,6 @@ LESSONS = {
     "2-bad": {
         "before": "print('fine so far')",
         "load": "from pathlib import Path\nfolder = Path.cwd()\nopen(folder / 'weights.txt')",
-        "never": "print('never')",
     },
 }
 

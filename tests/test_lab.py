@@ -31,8 +31,7 @@ def lab(tmp_path):
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
     command += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
     settings = os.environ | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=settings, **quiet) as server:
+    with subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             a_minute = urllib3.Retry(200, backoff_factor=0.3, backoff_max=0.3)
             urllib3.request("GET", f"http://127.0.0.1:{port}/api", retries=a_minute)
@@ -61,4 +60,3 @@ def test_jupyterlab_runs_all_cells_and_shows_what_they_give(chromium, lab):
     for shown in (".jp-RenderedImage img", ".show-heads line", ".jupyter-widgets .progress-bar"):
         page.wait_for_selector(f".jp-Notebook {shown}", state="attached")
     assert "1.1" in results[-1]["outputs"][0]["text"]
-    page.close()
