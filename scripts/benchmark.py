@@ -2,8 +2,6 @@
 
 python scripts/benchmark.py            everything, about an hour on two cores; writes benchmark.json and the READMEs
 python scripts/benchmark.py --quick    a short form of it in two minutes, printed only
-python scripts/benchmark.py --only P   one part of it again: import, vocabulary, training, processes or lessons
-python scripts/benchmark.py --tables   write the READMEs again from benchmark.json
 
 Contestants are interleaved, several runs of each, every training in a fresh process, and the medians are taken.
 Each part is saved as soon as it is measured, so that --only can measure what is missing after an error.
@@ -16,7 +14,6 @@ import io
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import jinja2
 import torch
@@ -34,15 +32,15 @@ from torchtext.vocab import Vocab
 from tqdm import tqdm
 
 import torchnlp
-from course.files import atomic_write
+from course.files import write_json
 from course.notebooks import LANGUAGES, LESSONS, ROOT
 from finetune import sample_rows
-from trainings import GPU_VARIANTS, TRAININGS, finetune_options
+from trainings import GPU_VARIANTS, ONE_EPOCH, TRAININGS
 
 FIGURES = ROOT / "scripts" / "benchmark.json"
 TEMPLATES = ROOT / "scripts" / "templates"
+READMES = {language: "README.md" if language == "en" else f"README.{language}.md" for language in LANGUAGES}
 MARKED = re.compile(r"(?<=<!-- make bench -->\n).*?(?=\n<!-- end of make bench -->)", re.DOTALL)
-
 PARTS = ("import", "vocabulary", "training", "processes", "lessons")
 FULL = {"runs": 3, "rows": 4000, "few_rows": 1600, "test_rows": 3800, "vocabulary_rows": 120_000}
 QUICK = {"runs": 1, "rows": 160, "few_rows": 96, "test_rows": 200, "vocabulary_rows": 20_000}
@@ -51,29 +49,23 @@ QUICK = {"runs": 1, "rows": 160, "few_rows": 96, "test_rows": 200, "vocabulary_r
 def contestants(part: str, folder: Path) -> dict[str, Callable[[], dict]]:
     """What is compared in a part: names and functions that return figures; `folder` holds the rows."""
     if part == "import":
-        return {module: partial(time_import, module) for module in ("torchnlp", "torch")}
+        return {module: partial(timed, output_of, "-c", f"import {module}") for module in ("torchnlp", "torch")}
     if part == "vocabulary":
-        load = partial(torchnlp.load_dataset, root=folder / "vocabulary")
-        count = partial(count_words, folder / "vocabulary" / "train.csv")
-        return {"load_dataset": partial(timed, load), "plain_loop": partial(timed, count)}
+        load = partial(timed, torchnlp.load_dataset, root=folder / "vocabulary")
+        return {"load_dataset": load, "plain_loop": partial(timed, count_words, folder / "vocabulary" / "train.csv")}
     if part == "training":
         names = [*TRAININGS, *(GPU_VARIANTS if torchnlp.device.type == "cuda" else [])]
         return {name: partial(train_in_fresh_process, name, folder / "rows") for name in names}
     if part == "processes":
         cases = {"one_process_one_thread": (1, 1), "one_process_two_threads": (1, 2), "two_processes": (2, 1)}
         return {name: partial(launch_finetune, folder / "few_rows", *case) for name, case in cases.items()}
-    return {name: partial(timed, partial(output_of, "scripts/execute.py", "en", name)) for name in LESSONS}
+    return {name: partial(timed, output_of, "scripts/execute.py", "en", name) for name in LESSONS}
 
 
-def time_import(module: str) -> dict[str, float]:
-    code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
-    return {"seconds": float(output_of("-c", code))}
-
-
-def timed(function: Callable) -> dict[str, float]:
+def timed(function: Callable, *args, **kwargs) -> dict[str, float]:
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        function()
+        function(*args, **kwargs)
     return {"seconds": time.perf_counter() - start}
 
 
@@ -81,9 +73,8 @@ def count_words(file: Path) -> None:
     """The vocabulary in a plain loop, text by text, without any check."""
     tokenize, counter = get_tokenizer("basic_english"), Counter()
     with file.open(encoding="utf-8", newline="") as lines:
-        texts = [" ".join(columns[1:]) for columns in csv.reader(lines)]
-    for text in texts:
-        counter.update(tokenize(text))
+        for _, *columns in csv.reader(lines):
+            counter.update(tokenize(" ".join(columns)))
     Vocab(counter)
 
 
@@ -96,18 +87,17 @@ def launch_finetune(folder: Path, processes: int, threads: int) -> dict[str, flo
     """finetune.py on the processor in any case, 16 texts in a batch of all processes."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     machine = {"TORCHNLP_DATA": str(folder), "OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+    command = [*(launcher if processes > 1 else []), "scripts/finetune.py", *ONE_EPOCH, "--bf16=false"]
     with tempfile.TemporaryDirectory() as output:
-        options = finetune_options(output, 16 // processes, bf16=False)
-        output_of(*(launcher if processes > 1 else []), "scripts/finetune.py", *options, **machine)
+        output_of(*command, f"--per-device-train-batch-size={16 // processes}", "--output-dir", output, **machine)
         metrics = json.loads((Path(output) / "metrics.json").read_text())
     return {name: metrics[name] for name in ("seconds", "rows_per_second", "accuracy")}
 
 
 def output_of(*command: str, **environment: str) -> str:
     """What a Python command prints, run in the root of the repository; exits with its error if it fails."""
-    done = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True
-    )
+    environment = os.environ | environment
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{done.stderr[-3000:]}\nbenchmark.py: this command failed: {' '.join(command)}")
     return done.stdout
@@ -115,16 +105,10 @@ def output_of(*command: str, **environment: str) -> str:
 
 def interleaved(runs: int, functions: dict[str, Callable[[], dict]], title: str) -> dict[str, dict]:
     """Run all functions one after the other, `runs` times over; return the medians of their figures."""
-    seen: dict[str, list[dict]] = {name: [] for name in functions}
-    with tqdm(total=runs * len(functions), desc=title, unit="run") as bar:
-        for name in [*functions] * runs:
-            bar.set_postfix_str(name)
-            seen[name].append(functions[name]())
-            bar.update()
-    return {
-        name: {figure: statistics.median(run[figure] for run in results) for figure in results[0]}
-        for name, results in seen.items()
-    }
+    results: dict[str, list[dict]] = {name: [] for name in functions}
+    for name in tqdm([*functions] * runs, desc=title, unit="run"):
+        results[name].append(functions[name]())
+    return {name: {figure: median(run[figure] for run in seen) for figure in seen[0]} for name, seen in results.items()}
 
 
 def measure(quick: bool, only: str | None) -> dict:
@@ -132,21 +116,17 @@ def measure(quick: bool, only: str | None) -> dict:
     sizes = QUICK if quick else FULL
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         train, test, _, _ = torchnlp.load_dataset()
-    settings = {
-        "device": torch.cuda.get_device_name() if torchnlp.device.type == "cuda" else None,
-        "processor": torch.cpu.get_capabilities().get("cpu_name", "unknown"),
-        "cores": os.cpu_count(),
-        "data": printed.getvalue().splitlines()[0].split(" (")[0],
-    } | sizes
+    settings = sizes | {"cores": os.cpu_count(), "data": printed.getvalue().splitlines()[0].split(" (")[0]}
+    settings["processor"] = torch.cpu.get_capabilities().get("cpu_name", "unknown")
+    settings["device"] = torch.cuda.get_device_name() if torchnlp.device.type == "cuda" else None
     figures = {} if quick or not FIGURES.is_file() else json.loads(FIGURES.read_text(encoding="utf-8"))
     if other := {name: value for name, value in settings.items() if figures.get(name) != value}:
         if only:
             sys.exit(f"benchmark.py: the saved figures were measured with other settings ({other}); leave out --only")
         figures = settings
-    for name, rows in {"rows": train, "test_rows": test}.items():
-        if sizes[name] > len(rows):
-            sys.exit(f"benchmark.py needs {sizes[name]:,} {name}, there are {len(rows):,}: use AG News, or --quick")
-    many = (train * (sizes["vocabulary_rows"] // len(train) + 1))[: sizes["vocabulary_rows"]]
+    if sizes["rows"] > len(train) or sizes["test_rows"] > len(test):
+        sys.exit(f"benchmark.py: {len(train):,} rows to train and {len(test):,} to test: use AG News, or --quick")
+    many = [train[i % len(train)] for i in range(sizes["vocabulary_rows"])]
     rows, test = sample_rows(train, sizes["rows"], seed=0), sample_rows(test, sizes["test_rows"], seed=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -156,7 +136,7 @@ def measure(quick: bool, only: str | None) -> dict:
         for part in [only] if only else PARTS[:-1] if quick else PARTS:
             figures[part] = interleaved(sizes["runs"], contestants(part, folder), part)
             if not quick:
-                save(figures)
+                write_json(FIGURES, figures)
     return figures
 
 
@@ -166,11 +146,6 @@ def write_rows(folder: Path, train: list, test: list) -> None:
     for name, rows in {"train.csv": train, "test.csv": test}.items():
         with open(folder / name, "w", encoding="utf-8", newline="") as file:
             csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
-
-
-def save(figures: dict) -> None:
-    with atomic_write(FIGURES.parent) as folder:
-        (folder / FIGURES.name).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def tables(figures: dict, language: str) -> str:
@@ -185,14 +160,9 @@ def write_readmes(figures: dict) -> None:
     """Write the tables between the markers of each README, if every part was measured."""
     if missing := [part for part in PARTS if part not in figures]:
         sys.exit(f"benchmark.json has no figures yet of: {', '.join(missing)}; measure each with --only")
-    for language in LANGUAGES:
-        name = "README.md" if language == "en" else f"README.{language}.md"
-        text = (ROOT / name).read_text(encoding="utf-8")
-        if len(MARKED.findall(text)) != 1:
-            sys.exit(f"benchmark.py: {name} needs the markers '<!-- make bench -->' and '<!-- end of make bench -->'")
-        before, after = MARKED.split(text)
-        with atomic_write(ROOT) as folder:
-            (folder / name).write_text(before + tables(figures, language) + after, encoding="utf-8")
+    for language, name in READMES.items():
+        before, after = MARKED.split((ROOT / name).read_text(encoding="utf-8"))
+        (ROOT / name).write_text(before + tables(figures, language) + after, encoding="utf-8")
 
 
 def main() -> None:
@@ -200,11 +170,9 @@ def main() -> None:
     task = parser.add_mutually_exclusive_group()
     task.add_argument("--quick", action="store_true", help="few rows, one run, no lessons; nothing is written")
     task.add_argument("--only", choices=PARTS, help="measure one part, keep the figures of the others")
-    task.add_argument("--tables", action="store_true", help="only write the READMEs again")
+    task.add_argument("--tables", action="store_true", help="only write the READMEs again, from benchmark.json")
     options = parser.parse_args()
-    if options.tables:
-        return write_readmes(json.loads(FIGURES.read_text(encoding="utf-8")))
-    figures = measure(options.quick, options.only)
+    figures = json.loads(FIGURES.read_text()) if options.tables else measure(options.quick, options.only)
     print(tables(figures, "en"))
     if not options.quick:
         write_readmes(figures)
