@@ -38,7 +38,7 @@ style: setup
 	$(BIN)/ruff format --check
 
 check: style
-	$(BIN)/python -m pytest tests -m "not slow and not browser"
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile -m "not slow and not browser"
 
 test: style
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -31,8 +31,6 @@ TRANSLATOR_CELLS = [  # of lesson 1: all that its translator needs
 ]  # fmt: skip
 Point = tuple[float, float]
 
-# --- shared style ---------------------------------------------------------------------------------------------------
-
 BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito, and a grey
 RADIUS = 0.6  # of a node, in units
 STYLE = {"font.size": 18, "mathtext.fontset": "dejavuserif", "text.color": "#222222", "figure.dpi": 125}
@@ -79,9 +77,6 @@ def arrow(sheet: Axes, start: Point, end: Point, color: ColorType, width: float 
     shape = f"simple,tail_width={width},head_width={8 + 1.6 * width},head_length={9 + width}"
     look = {"arrowstyle": shape, "mutation_scale": 1, "facecolor": color, "edgecolor": "none"}
     sheet.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **look))
-
-
-# --- pictures -------------------------------------------------------------------------------------------------------
 
 
 def encoder_decoder_attention() -> Figure:

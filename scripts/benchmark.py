@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -34,7 +35,6 @@ from tqdm import tqdm
 import torchnlp
 from course.files import write_json
 from course.notebooks import LANGUAGES, LESSONS, ROOT
-from finetune import sample_rows
 from trainings import GPU_VARIANTS, ONE_EPOCH, TRAININGS
 
 FIGURES = ROOT / "scripts" / "benchmark.json"
@@ -127,7 +127,7 @@ def measure(quick: bool, only: str | None) -> dict:
     if sizes["rows"] > len(train) or sizes["test_rows"] > len(test):
         sys.exit(f"benchmark.py: {len(train):,} rows to train and {len(test):,} to test: use AG News, or --quick")
     many = [train[i % len(train)] for i in range(sizes["vocabulary_rows"])]
-    rows, test = sample_rows(train, sizes["rows"], seed=0), sample_rows(test, sizes["test_rows"], seed=0)
+    rows, test = (random.Random(0).sample(part, sizes[name]) for part, name in ((train, "rows"), (test, "test_rows")))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_rows(folder / "vocabulary", many, test)

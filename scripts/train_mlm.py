@@ -2,8 +2,6 @@
 
 python scripts/train_mlm.py                train, write bert/mlm/; the same command resumes a run that was stopped
 python scripts/train_mlm.py --evaluate     measure bert/mlm/ on held-out news, beside two baselines
-
-bert/mlm/README.md says from which texts it learned, what was trained, and how well it does.
 """
 
 import argparse
@@ -56,10 +54,7 @@ def split_into_chunks(texts: list[str], tokenizer) -> list[list[int]]:
 
 
 def masked_batches(chunks: list[list[int]], tokenizer, size: int = 32, replaced: float = 1.0) -> list[dict]:
-    """Batches of similar length in which 15 % of the pieces are masked, the same ones each time.
-
-    A share of `replaced` of the masked pieces becomes [MASK]; half of the others becomes a random piece, half stays.
-    """
+    """Batches of similar length, always with the same 15 % of pieces masked; a share of `replaced` becomes [MASK]."""
     collate = transformers.DataCollatorForLanguageModeling(
         tokenizer, mlm_probability=0.15, mask_replace_prob=replaced, random_replace_prob=(1 - replaced) / 2, seed=0
     )
@@ -75,10 +70,7 @@ def masked_logits(model: torch.nn.Module, batch: dict) -> torch.Tensor:
 
 
 def baselines(chunks: list[list[int]], size: int, never: list[int]) -> dict[str, Callable[[dict], torch.Tensor]]:
-    """Guesses from counts alone: functions that map a batch to logits (masked pieces, vocabulary).
-
-    Pieces and pairs are counted in chunks of ids from 0 to `size` - 1; ids in `never` are never guessed.
-    """
+    """Guesses from counts alone: functions from a batch to logits (masked pieces, size), -inf for ids in `never`."""
     firsts, seconds = np.concatenate([[chunk[:-1], chunk[1:]] for chunk in chunks], axis=1)
     after = csr_array((np.ones(len(firsts), "float32"), (firsts, seconds)), shape=(size, size))
     counts = np.bincount(np.concatenate(chunks), minlength=size).astype("float32")
@@ -120,8 +112,7 @@ def evaluate(options: argparse.Namespace) -> None:
     contestants = baselines(split_into_chunks(train_texts, tokenizer), len(tokenizer), tokenizer.all_special_ids)
     contestants["bert/mlm"] = partial(masked_logits, load_masked_lm(ENCODER))
     count = sum((batch["labels"] != IGNORED).sum() for batch in batches)
-    print(f"{count:,} masked pieces of {len(test_texts):,} held-out texts")
-    print(f"{'':26} first guess   within five")
+    print(f"{count:,} masked pieces of {len(test_texts):,} held-out texts\n{'':26} first guess   within five")
     for name, logits_of in contestants.items():
         figures = measure(logits_of, tqdm(batches, desc=name, leave=False))
         print(f"{name:26} {figures['first']:11.1%} {figures['five']:13.1%}")
@@ -146,8 +137,9 @@ def adapted_model(adapter: dict[str, torch.Tensor], rank: int) -> peft.PeftModel
     """BERT with given adapters, or new ones of a rank, on all matrices of its layers; biases and head learn as well."""
     rank = next((len(tensor) for name, tensor in adapter.items() if "lora_A" in name), rank)
     matrices = r".*encoder.*\.(query|key|value|dense)"
-    others = {"modules_to_save": ["transform"], "bias": "all"}
-    config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=matrices, **others)
+    config = peft.LoraConfig(
+        r=rank, lora_alpha=rank, target_modules=matrices, modules_to_save=["transform"], bias="all"
+    )
     model = peft.get_peft_model(transformers.BertForMaskedLM.from_pretrained(ENCODER), config)
     if adapter:
         peft.set_peft_model_state_dict(model, adapter)
@@ -179,7 +171,6 @@ def train(options: argparse.Namespace) -> None:
     chunks = split_into_chunks(train_texts, tokenizer)
     held_out = split_into_chunks(test_texts[:500], tokenizer)  # enough for the curve
     print(f"{len(chunks):,} chunks of {sum(map(len, chunks)):,} word pieces to learn from, {len(held_out):,} held out")
-
     adapter = load_file(options.output_dir / ADAPTER) if options.continue_training else {}
     model = adapted_model(cut_to_rank(adapter, options.lora_rank), options.lora_rank)
     given = ("num_train_epochs", "per_device_train_batch_size", "learning_rate", "bf16", "seed")
@@ -252,8 +243,7 @@ def main() -> None:
         parser.error("the encoder is not in place; run: python bert/prepare.py")
     transformers.logging.set_verbosity_error()
     warnings.filterwarnings("ignore", category=FutureWarning)  # peft's use of transformers; nothing of ours
-    command = evaluate if options.evaluate else train
-    command(options)
+    evaluate(options) if options.evaluate else train(options)
 
 
 if __name__ == "__main__":

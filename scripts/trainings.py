@@ -7,7 +7,6 @@ Each function returns the seconds of training, tokenizing included, and the accu
 
 import json
 import re
-import resource
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ import transformers
 
 import finetune
 import torchnlp
+from course import finetuning
 from course.notebooks import ROOT, run_cells
 
 ENCODER = str(ROOT / "bert")
@@ -61,7 +61,7 @@ def original_loop(rows: list, test: list) -> tuple[float, float]:
 def plain_trainer(rows: list, test: list) -> tuple[float, float]:
     """Trainer of transformers with its defaults, one pass."""
     tokenizer = transformers.BertTokenizer.from_pretrained(ENCODER)
-    tokenize = partial(finetune.tokenize, tokenizer=tokenizer, max_length=tokenizer.model_max_length)
+    tokenize = partial(finetuning.tokenize, tokenizer=tokenizer, max_length=tokenizer.model_max_length)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         trainer = transformers.Trainer(
@@ -69,7 +69,7 @@ def plain_trainer(rows: list, test: list) -> tuple[float, float]:
             transformers.TrainingArguments(folder, num_train_epochs=1, save_strategy="no", use_cpu=not finetune.on_gpu),
             processing_class=tokenizer,
             train_dataset=tokenize(rows),
-            compute_metrics=finetune.compute_metrics,
+            compute_metrics=finetuning.compute_metrics,
         )
         trainer.train()
         seconds = time.perf_counter() - start
@@ -118,6 +118,8 @@ def peak_memory() -> int:
         return torch.cuda.max_memory_allocated()
     if sys.platform == "linux":  # where ru_maxrss also knows the peak of the process that started this one
         return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+    import resource  # not on Windows
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
 
 

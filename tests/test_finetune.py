@@ -283,23 +283,15 @@ def test_a_run_learns_and_leaves_a_model_and_its_metrics(one):
 
 
 @pytest.mark.slow
-def test_only_layers_that_are_not_frozen_have_changed(one):
+def test_only_layers_that_are_not_frozen_have_changed_and_the_model_names_the_classes(one):
     before, after = load_file(ROOT / "bert" / "model.safetensors"), load_file(one / "model.safetensors")
-    changed = {
-        name.split(".")[3] if ".layer." in name else name.split(".")[1]
-        for name in after
-        if name.startswith("bert.") and not torch.equal(before[name.removeprefix("bert.")].float(), after[name])
-    }
-    assert changed == {"4", "5", "pooler"}
-
-
-@pytest.mark.slow
-def test_the_model_can_be_loaded_and_names_the_classes(one):
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(one)
+    same = {name for name, tensor in before.items() if torch.equal(tensor.float(), after[f"bert.{name}"])}
+    assert {name.split(".")[2] for name in before.keys() - same if ".layer." in name} == {"4", "5"}
+    assert {name for name in before if name.startswith("embeddings")} <= same and "pooler.dense.weight" not in same
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(one).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(one)
-    logits = model.eval()(**tokenizer("Goalkeeper saves two penalties in the final", return_tensors="pt")).logits
-    assert model.config.id2label[logits.argmax().item()] == "Sports"
-    assert model.config.label2id["Sports"] == 1
+    logits = model(**tokenizer("Goalkeeper saves two penalties in the final", return_tensors="pt")).logits
+    assert model.config.id2label[logits.argmax().item()] == "Sports" and model.config.label2id["Sports"] == 1
 
 
 @pytest.mark.slow
@@ -331,12 +323,3 @@ def test_killed_and_started_again_it_ends_with_the_same_model(command, request, 
     assert (output / "model.safetensors").read_bytes() == (undisturbed / "model.safetensors").read_bytes()
     for name in ("accuracy", "loss", "training_loss"):
         assert metrics(output)[name] == metrics(undisturbed)[name]
-
-
-@pytest.mark.slow
-def test_a_finished_run_and_one_with_other_settings_are_not_written_over(one, refusal):
-    before = (one / "model.safetensors").stat().st_mtime_ns
-    options = [*OPTIONS, "--output-dir", one]
-    assert "is finished, see metrics.json" in refusal(*options)
-    assert "had other settings: {'learning_rate': 0.0003}" in refusal(*options, "--learning-rate", 0.1)
-    assert (one / "model.safetensors").stat().st_mtime_ns == before

@@ -110,8 +110,6 @@ def test_what_is_installed_is_what_the_lock_says():
             assert metadata.version(name).split("+")[0] == version, f"{name}: run make setup"
 
 
-# --- the house ------------------------------------------------------------------------------------------------------
-
 ROOMS = {"torchnlp", "course", "bert", "tests", "scripts", "images"}
 
 

@@ -249,31 +249,19 @@ def test_train_epoch_stops_at_epoch_size_and_reports(capsys):
 
 
 def test_train_epoch_emb_hands_offsets_or_lengths_to_the_network(folder, vocab):
-    rows = load_dataset(root=folder)[0]
+    rows, seen = load_dataset(root=folder)[0], []
 
-    class Recurrent(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.words = torch.nn.EmbeddingBag(len(vocab), 4)
-            self.states = torch.nn.GRU(4, 4, batch_first=True)
-            self.seen = []
-
+    class Bags(Bag):
         def forward(self, ids, third):
-            self.seen.append(third)
-            if ids.dim() == 1:
-                return self.words(ids, third)
-            packed = torch.nn.utils.rnn.pack_padded_sequence(
-                self.words.weight[ids], third, batch_first=True, enforce_sorted=False
-            )
-            return self.states(packed)[1][0]
+            seen.append(third)
+            return self.out(self.words(ids, third if ids.dim() == 1 else None))
 
-    net = Recurrent()
-    bags = torch.utils.data.DataLoader(rows, batch_size=4, collate_fn=offsetify)
-    losses = [train_epoch_emb(net, bags, lr=0.1, report_freq=0)[0] for _ in range(10)]
-    assert losses[-1] < losses[0] and net.seen[0].tolist() == [0, 5, 9, 11]
-    with_lengths = [(*padify(rows), torch.tensor([5, 4, 2, 5]))]
-    train_epoch_emb(net, with_lengths, use_pack_sequence=True)
-    assert net.seen[-1].device.type == "cpu"
+    net = Bags()
+    loader = torch.utils.data.DataLoader(rows, batch_size=4, collate_fn=offsetify)
+    losses = [train_epoch_emb(net, loader, lr=0.1, report_freq=0)[0] for _ in range(10)]
+    assert losses[-1] < losses[0] and seen[0].tolist() == [0, 5, 9, 11]
+    train_epoch_emb(net, [(*padify(rows), torch.tensor([5, 4, 2, 5]))], use_pack_sequence=True)
+    assert seen[-1].device.type == "cpu"
 
 
 def test_train_epoch_refuses_an_empty_dataloader():
