@@ -35,21 +35,17 @@ def metrics(output):
     return json.loads((output / "metrics.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def read_once():
-    """Rows, configuration and tokenizer are read once for all refusals; to read weights would be an error."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TORCHNLP_DATA", "sample")
-        for kind in (transformers.AutoConfig, transformers.AutoTokenizer):
-            patch.setattr(kind, "from_pretrained", functools.cache(kind.from_pretrained))
-        patch.setattr(torchnlp, "load_dataset", functools.cache(torchnlp.load_dataset))
-        patch.setattr(transformers.AutoModelForSequenceClassification, "from_pretrained", None)
-        yield
+READERS = [(kind, "from_pretrained") for kind in (transformers.AutoConfig, transformers.AutoTokenizer)]
+READ_ONCE = [(*reader, functools.cache(getattr(*reader))) for reader in [*READERS, (torchnlp, "load_dataset")]]
 
 
 @pytest.fixture
-def refusal(read_once, monkeypatch, tmp_path):
-    """The line with which the script ends when it is given these options."""
+def refusal(monkeypatch, tmp_path):
+    """The line with which the script ends when it is given these options; to read weights would be an error."""
+    monkeypatch.setenv("TORCHNLP_DATA", "sample")
+    for place, name, function in READ_ONCE:
+        monkeypatch.setattr(place, name, function)
+    monkeypatch.setattr(transformers.AutoModelForSequenceClassification, "from_pretrained", None)
 
     def run(*options):
         monkeypatch.setattr(sys, "argv", ["finetune.py", "--output-dir", str(tmp_path / "out"), *map(str, options)])
