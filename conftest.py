@@ -22,10 +22,15 @@ def noise():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """English on the data that TORCHNLP_DATA names, Korean on the offline sample: both paths run end to end."""
+    """English on the data that TORCHNLP_DATA names, Korean on the offline sample: both paths run end to end.
+
+    What a lesson claims must hold in both (see course/claims.py).
+    """
     with pytest.MonkeyPatch.context() as environment:
-        if item.path.suffix == ".ipynb" and "ko" in item.path.relative_to(ROOT).parts:
-            environment.setenv("TORCHNLP_DATA", "sample")
+        if item.path.suffix == ".ipynb":
+            environment.setenv("COURSE_CLAIMS", "strict")
+            if "ko" in item.path.relative_to(ROOT).parts:
+                environment.setenv("TORCHNLP_DATA", "sample")
         return (yield)
 
 

@@ -20,17 +20,19 @@ STYLE = {
 }  # fmt: skip
 
 
-def plot_lines(
-    series: dict[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str, title: str, **axis
-) -> None:
-    """Draw one line per entry of `series`, `{name: (x, y)}`; `axis` goes to `Axes.set` (`xscale="log"`, `ylim=...`)."""
+def plot_lines(series: dict[str, tuple[Sequence[float], ...]], xlabel: str, ylabel: str, title: str, **axis) -> None:
+    """Draw one line per entry of `series`, `{name: (x, y)}`, or `{name: (x, y, spread)}` for a band from y - spread to
+    y + spread; `axis` goes to `Axes.set` (`xscale="log"`, `ylim=...`)."""
     with plt.rc_context(STYLE):
         _, ax = plt.subplots()
-        for name, (x, y) in series.items():
-            ax.plot(x, y, label=name, markevery=max(1, len(x) // 12))
+        for name, (x, y, *spread) in series.items():
+            (line,) = ax.plot(x, y, label=name, markevery=max(1, len(x) // 12))
+            for half in spread:
+                ax.fill_between(x, np.subtract(y, half), np.add(y, half), color=line.get_color(), alpha=0.2)
         ax.set(xlabel=xlabel, ylabel=ylabel, title=title, **axis)
         if axis.get("xscale") == "log":  # 100, 500, 4000 say more than powers of ten
-            ax.set_xticks(x, [f"{value:g}" for value in x], minor=False)
+            ticks = sorted({value for values, *_ in series.values() for value in values})
+            ax.set_xticks(ticks, [f"{value:g}" for value in ticks], minor=False)
             ax.set_xticks([], minor=True)
         if len(series) > 1:
             ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)  # beside the lines, not on them
@@ -38,11 +40,15 @@ def plot_lines(
         plt.show()
 
 
-def plot_bars(bars: dict[str, float], xlabel: str, title: str, fmt: str = "{:,.0f}") -> None:
-    """Draw one horizontal bar per entry of `bars`, `{name: value}`, the first on top, each with its value as text."""
+def plot_bars(
+    bars: dict[str, float], xlabel: str, title: str, fmt: str = "{:,.0f}", spread: dict[str, float] | None = None
+) -> None:
+    """Draw one horizontal bar per entry of `bars`, `{name: value}`, the first on top, each with its value as text;
+    `spread`, `{name: half-width}`, adds whiskers."""
     with plt.rc_context(STYLE | {"figure.figsize": (9, 1.2 + 0.6 * len(bars)), "axes.grid": False}):
         _, ax = plt.subplots()
-        ax.bar_label(ax.barh(list(bars), list(bars.values())), fmt=fmt, padding=6)
+        whiskers = {"xerr": [spread[name] for name in bars], "capsize": 6} if spread else {}
+        ax.bar_label(ax.barh(list(bars), list(bars.values()), **whiskers), fmt=fmt, padding=6)
         ax.invert_yaxis()
         ax.margins(x=0.15)
         ax.set(xlabel=xlabel, title=title)
