@@ -27,13 +27,12 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def execute(path: Path) -> tuple[nbformat.NotebookNode, str]:
-    """Run a notebook in its own folder, with a progress bar.
+def execute(notebook: nbformat.NotebookNode, path: Path) -> tuple[nbformat.NotebookNode, str]:
+    """Run a notebook in the folder of its file, with a progress bar.
 
     Returns:
         The notebook with its outputs, up to the cell that failed if one did, and what went wrong ("" if nothing did).
     """
-    notebook = nbformat.read(path, as_version=4)
     failure = ""
     with tqdm(total=len(notebook.cells), desc=path.stem, unit="cell", bar_format="{l_bar}{bar:20}{r_bar}") as bar:
 
@@ -87,7 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
     target = (NOTEBOOKS if options.store else pages.BUILD) / options.language
     for lesson in options.lessons or (LESSONS + SOLUTIONS if options.store else LESSONS):
         start = time.perf_counter()
-        notebook, failure = execute(NOTEBOOKS / options.language / f"{lesson}.ipynb")
+        path = NOTEBOOKS / options.language / f"{lesson}.ipynb"
+        notebook, failure = execute(nbformat.read(path, as_version=4), path)
         seconds = time.perf_counter() - start
         result, page = target / f"{lesson}.ipynb", target / f"{lesson}.html"
         if failure:
