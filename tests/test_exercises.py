@@ -13,6 +13,7 @@ from transformers import BertTokenizer
 
 from course import exercises
 from course.exercises import HINTS, examine, hint_text
+from course.language import language_of
 from course.notebooks import LANGUAGES, LESSONS, ROOT, run_cells, sources
 
 NUMBERS = list(exercises.EXERCISES)
@@ -95,8 +96,8 @@ def test_hints_say_the_same_things_in_the_language_of_the_notebooks_folder():
                 assert bool(re.search("[가-힣]", text)) == (language == "ko"), (number, name)
                 assert len(text) < 170, (number, name)
         for folder in ("", "solutions"):
-            assert exercises.language_of(ROOT / "notebooks" / language / folder) == language
-    assert exercises.language_of(Path("/ko/course/notebooks")) == exercises.language_of(Path("/")) == "en"
+            assert language_of(ROOT / "notebooks" / language / folder) == language
+    assert language_of(Path("/ko/course/notebooks")) == language_of(Path("/")) == "en"
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

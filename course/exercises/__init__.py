@@ -14,6 +14,7 @@ from pathlib import Path
 
 from course.exercises import lesson1, lesson2, lesson3  # noqa: F401 (they put their checks into EXERCISES)
 from course.exercises.answers import EXERCISES, Mistake, find_gaps, keep_random_numbers, one_line
+from course.language import here
 
 __all__ = ["check", "progress"]
 
@@ -22,12 +23,7 @@ HINTS = {file.stem: tomllib.loads(file.read_text("utf-8")) for file in Path(__fi
 _marks: dict[str, str] = {}  # of the exercises checked since the notebook was started
 
 
-def language_of(folder: Path) -> str:
-    """The language of the lessons in a folder such as notebooks/ko or notebooks/ko/solutions; English elsewhere."""
-    return next((part for part in folder.parts[-2:] if part in HINTS), "en")
-
-
-LANGUAGE = language_of(Path.cwd())
+LANGUAGE = here()
 
 
 def check(number: str, *answers) -> None:
