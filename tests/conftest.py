@@ -1,6 +1,7 @@
 """What several test files share: pages and decks that are built once, and a browser without a network."""
 
 import shutil
+import subprocess
 from functools import cache
 
 import pytest
@@ -57,3 +58,20 @@ def show(tab, tmp_path):
         return tab
 
     return open_html
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """A function that mounts a disk and gives its folder: mount("-t", "tmpfs", "-o", "size=8m", "tmpfs")."""
+    place, mounted = tmp_path / "disk", []
+    place.mkdir()
+
+    def mount_disk(*options):
+        if not shutil.which("mount") or subprocess.run(["mount", *options, place], capture_output=True).returncode:
+            pytest.skip("mounting a disk is not permitted here")
+        mounted.append(place)
+        return place
+
+    yield mount_disk
+    for disk in mounted:
+        subprocess.run(["umount", "-l", disk], check=True)

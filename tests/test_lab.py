@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser: what the lessons import works in it."""
+"""Working copies of the lessons; JupyterLab in a real browser: what the lessons import works in it."""
 
 import os
 import socket
@@ -9,7 +9,59 @@ import pytest
 import urllib3
 from nbformat import v4, write
 
-pytestmark = pytest.mark.browser
+from course.notebooks import ROOT
+from lab import copy_lessons
+
+LESSONS = ("en/1-attention.ipynb", "ko/1-attention.ipynb", "en/solutions/1-attention.ipynb")
+
+
+@pytest.fixture
+def course(tmp_path):
+    def publish(version, root=tmp_path / "course"):
+        root.mkdir(exist_ok=True)
+        for name in LESSONS:
+            (root / "notebooks" / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / "notebooks" / name).write_text(version)
+        for name in ("bert", "images", "scripts"):
+            (root / name).mkdir(exist_ok=True)
+        return root
+
+    return publish
+
+
+def test_copies_follow_the_course_until_they_are_changed(course, tmp_path, capsys):
+    root = course("first")
+    assert copy_lessons(root, tmp_path / "home") == root
+    changed, other = root / "work" / LESSONS[0], root / "work" / LESSONS[1]
+    changed.write_text("an answer")
+    copy_lessons(root, tmp_path / "home")
+    assert changed.read_text() == "an answer" and "newer" not in capsys.readouterr().out
+    course("second")
+    copy_lessons(root, tmp_path / "home")
+    assert (changed.read_text(), other.read_text()) == ("an answer", "second")
+    said = capsys.readouterr().out
+    assert said.count("newer one") == 1 and f"work/{LESSONS[0]} has your changes and stays" in said
+    changed.rename(root / "work" / "en" / "mine.ipynb")
+    copy_lessons(root, tmp_path / "home")
+    assert changed.read_text() == "second" and (root / "work" / "en" / "mine.ipynb").read_text() == "an answer"
+    (root / "work" / ".copied.json").unlink()  # as after a run that was killed: nothing of it may be lost
+    changed.write_text("another answer")
+    copy_lessons(root, tmp_path / "home")
+    assert changed.read_text() == "another answer"
+
+
+def test_of_a_course_that_cannot_be_written_the_copies_lie_in_the_home_folder(course, mount, tmp_path):
+    source = course("first", tmp_path / "source")
+    root = mount("--bind", "-o", "ro", source)
+    home = tmp_path / "home"
+    for _ in range(2):
+        assert copy_lessons(root, home) == home / "attention-course"
+    notebook = home / "attention-course" / "work" / LESSONS[0]
+    assert notebook.read_text() == "first"
+    assert (notebook.parent / "../../bert").resolve() == root / "bert"
+    assert sorted(path.name for path in source.iterdir()) == ["bert", "images", "notebooks", "scripts"]
+
+
 CELLS = [
     "from torchnlp import device, encode, padify",
     "from tqdm.auto import tqdm\nfor _ in tqdm(range(3)): pass",
@@ -28,7 +80,7 @@ def lab(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    command = [sys.executable, ROOT / "scripts" / "lab.py", "--edit", "--no-browser", f"--ServerApp.port={port}"]
     command += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
     settings = os.environ | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
     with subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
@@ -46,12 +98,15 @@ RESULTS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map((ce
 }))"""
 
 
+@pytest.mark.browser
 def test_jupyterlab_runs_all_cells_and_shows_what_they_give(chromium, lab):
     page = chromium.new_page()
     page.set_default_timeout(60_000)
     page.goto(f"{lab}/lab/tree/short.ipynb")
     page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.info")
     page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context?.isReady")
+    asked = page.locator(".jp-Dialog, .Toastify__toast").all_text_contents()
+    assert asked == []  # JupyterLab would ask about news
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(f"() => ({RESULTS})().every((cell) => cell.count)")
     results = page.evaluate(RESULTS)
