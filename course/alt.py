@@ -6,15 +6,12 @@ plot, its axes, what is seen. Names and labels stay as they are drawn.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 
 import numpy as np
 
-from course.language import here
+from course.language import WORDS, here
 
-WORDS = tomllib.loads((files("course") / "words.toml").read_text(encoding="utf-8"))
 FEW = 14  # rows or bars that are told one by one
 
 

@@ -1,8 +1,12 @@
 function (box, data) {
-  const {queries, keys, weights, drawing: [ROW, LEFT, RIGHT, WIDTH, BLUE]} = data;
+  const {queries, keys, weights, words, drawing: [ROW, LEFT, RIGHT, WIDTH, BLUE]} = data;
+  // colours of JupyterLab's theme, of the course's pages, or of the browser
+  const [INK, PAPER, LINE] = ["var(--jp-content-font-color1, CanvasText)", "var(--jp-layout-color0, Canvas)",
+                              `var(--jp-brand-color1, ${BLUE})`];
+  const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const y = (i) => ROW * (i + 0.5) + 5;
   const add = (parent, name, attributes, text) => {
-    const html = ["div", "label", "select", "option"].includes(name);
+    const html = ["div", "label", "span", "select", "option"].includes(name);
     const part = html ? document.createElement(name)
                       : document.createElementNS("http://www.w3.org/2000/svg", name);
     for (const key in attributes) part.setAttribute(key, attributes[key]);
@@ -10,11 +14,13 @@ function (box, data) {
     return parent.appendChild(part);
   };
   box.querySelector("img").remove();
-  const bar = add(box, "div", {style: "font: 15px sans-serif; margin: 4px 0; color: #1a1a1a"});
+  box.style.cssText += `; color-scheme: light dark; color: ${INK}; background: ${PAPER}`;
+  const bar = add(box, "div", {style: "font: 15px sans-serif; padding: 4px"});
   bar.addEventListener("keydown", (event) => event.stopPropagation());  // arrows choose; they turn no slide
   const choose = (name, count, first) => {
-    const label = add(bar, "label", {style: "margin-right: 16px"}, name + " ");
-    const select = add(label, "select", {"data-choose": name, style: "font-size: 15px"});
+    const label = add(bar, "label", {style: "margin-right: 16px"}, words[name] + " ");
+    const look = `font-size: 15px; color: ${INK}; background: ${PAPER}`;
+    const select = add(label, "select", {"data-choose": name, style: look});
     for (let i = 1; i <= count; i++) add(select, "option", {value: i}, i);
     select.value = first;
     if (count === 1) label.style.display = "none";  // nothing to choose
@@ -23,18 +29,18 @@ function (box, data) {
   };
   const layer = choose("layer", weights.length, data.layer);
   const head = choose("head", weights[0].length, data.head);
-  add(bar, "label", {style: "color: #555"}, "point at a word on the left, or go there with Tab");
+  add(bar, "span", {}, words.hint);
   const height = ROW * Math.max(queries.length, keys.length) + 10;
   const svg = add(box, "svg", {viewBox: `0 0 ${WIDTH} ${height}`, width: "100%", role: "group",
-    "aria-label": "attention weights", style: "background: #fff; font: 15px sans-serif"});
+    style: `fill: ${INK}; font: 15px sans-serif`});
   const lines = add(svg, "g", {});
   const values = keys.map((word, j) => {
-    add(svg, "text", {x: RIGHT + 8, y: y(j) + 5, "data-key": j, fill: "#1a1a1a"}, word);
-    return add(svg, "text", {x: WIDTH - 6, y: y(j) + 5, "data-value": j, "text-anchor": "end", fill: BLUE}, "");
+    add(svg, "text", {x: RIGHT + 8, y: y(j) + 5, "data-key": j}, word);
+    return add(svg, "text", {x: WIDTH - 6, y: y(j) + 5, "data-value": j, "text-anchor": "end"}, "");
   });
   queries.forEach((word, i) => {
     const text = add(svg, "text", {x: LEFT - 8, y: y(i) + 5, "text-anchor": "end", tabindex: 0, role: "img",
-      "data-query": i, fill: "#1a1a1a", style: "cursor: pointer"}, word);
+      "data-query": i, style: "cursor: pointer"}, word);
     for (const event of ["mouseenter", "focus"]) text.addEventListener(event, () => point(i));
     for (const event of ["mouseleave", "blur"]) text.addEventListener(event, () => point(null));
   });
@@ -48,15 +54,17 @@ function (box, data) {
   }
   function draw() {
     lines.replaceChildren();
+    svg.setAttribute("aria-label", say(words.name, {layer: layer.value, head: head.value}));
     weights[layer.value - 1][head.value - 1].forEach((row, i) => row.forEach((weight, j) => {
       if (weight < 10) return;  // less than 0.01 cannot be seen
-      add(lines, "line", {x1: LEFT, x2: RIGHT, y1: y(i), y2: y(j), stroke: BLUE, "stroke-opacity": weight / 1000,
+      add(lines, "line", {x1: LEFT, x2: RIGHT, y1: y(i), y2: y(j), style: `stroke: ${LINE}`, "stroke-opacity": weight / 1000,
         "stroke-width": 1 + weight / 250, "data-query": i, "data-key": j, "data-weight": weight});
     }));
     svg.querySelectorAll("[data-query][role]").forEach((text, i) => {
       const row = weights[layer.value - 1][head.value - 1][i];
       const best = row.indexOf(Math.max(...row));
-      text.setAttribute("aria-label", `${queries[i]} looks most at ${keys[best]}, ${(row[best] / 1000).toFixed(2)}`);
+      const weight = (row[best] / 1000).toFixed(2);
+      text.setAttribute("aria-label", say(words.looks, {query: queries[i], key: keys[best], weight}));
     });
   }
   draw();

@@ -21,6 +21,9 @@ import numpy as np
 import torch
 from IPython.display import HTML
 
+from course.language import WORDS, here
+from course.plots import FONTS, readable
+
 ROW, LEFT, RIGHT, WIDTH = 28, 230, 530, 760  # pixels: height of a word, where the lines begin and end, the picture
 BLUE = "#0072B2"
 SCRIPT = (files("course") / "heads.js").read_text(encoding="utf-8").rstrip()  # a function of the box and the data
@@ -58,12 +61,13 @@ def show_heads(
         "layer": layer,
         "head": head,
         "drawing": [ROW, LEFT, RIGHT, WIDTH, BLUE],
+        "words": WORDS[here()]["heads"],
         "weights": (weights * 1000).round().int().tolist(),  # in thousandths
     }
     # no "<" inside of the script: a token such as </script> would end it
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     picture = base64.b64encode(_picture(weights[layer - 1, head - 1], queries, tokens)).decode()
-    label = escape(f"Attention weights of layer {layer}, head {head}: {' '.join(queries)}", quote=True)
+    label = escape(_described(weights[layer - 1, head - 1], queries, tokens, layer, head))
     return HTML(
         # the other two classes keep MathJax from reading a token such as $x$ as a formula
         f'<div class="show-heads mathjax_ignore tex2jax_ignore" style="max-width:{WIDTH}px">\n'
@@ -96,10 +100,18 @@ def _checked(attentions, queries: list[str], tokens: list[str]) -> torch.Tensor:
     return weights
 
 
+def _described(weights: torch.Tensor, queries: list[str], tokens: list[str], layer: int, head: int) -> str:
+    """The alternative text of the picture: for each word that looks, the one that it looks at most."""
+    words = WORDS[here()]["heads"]
+    best = zip(queries, *(found.tolist() for found in weights.max(dim=1)), strict=True)
+    seen = [words["looks"].format(query=query, key=tokens[j], weight=f"{weight:.2f}") for query, weight, j in best]
+    return f"{words['name'].format(layer=layer, head=head)}. {'; '.join(seen)}."
+
+
 def _picture(weights: torch.Tensor, queries: list[str], tokens: list[str]) -> bytes:
     """The same drawing as a PNG file, for places where the script does not run."""
     height = ROW * max(len(queries), len(tokens)) + 10
-    with plt.rc_context({"text.usetex": False, "text.parse_math": False, "font.size": 12}):
+    with plt.rc_context({"font.family": FONTS, "text.usetex": False, "text.parse_math": False, "font.size": 12}):
         figure = plt.figure(figsize=(WIDTH / 100, height / 100), dpi=100)
         ax = figure.add_axes((0, 0, 1, 1))
         ax.set(xlim=(0, WIDTH), ylim=(height, 0))
@@ -109,7 +121,7 @@ def _picture(weights: torch.Tensor, queries: list[str], tokens: list[str]) -> by
                 ax.plot([LEFT, RIGHT], [_y(i), _y(j)], color=BLUE, alpha=min(weight, 1), linewidth=1 + 4 * weight)
         for x, side, words in ((LEFT - 8, "right", queries), (RIGHT + 8, "left", tokens)):
             for i, word in enumerate(words):
-                ax.text(x, _y(i), word, ha=side, va="center")
+                ax.text(x, _y(i), readable(word), ha=side, va="center")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
         plt.close(figure)

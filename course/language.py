@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 
 LANGUAGES = ("en", "ko")
+# {language: {room: {key: sentence}}}, for plots and views
+WORDS = tomllib.loads((files("course") / "words.toml").read_text(encoding="utf-8"))
 
 
 def language_of(folder: Path) -> str:

@@ -87,11 +87,11 @@ def plot_bars(
         ax = figure.subplots()
         ends = [_ends(bars[name], spread[name]) for name in bars] if spread else []
         whiskers = {"xerr": np.abs(np.subtract(np.transpose(ends), list(bars.values()))), "capsize": 6} if ends else {}
-        drawn = ax.barh([_readable(name) for name in bars], list(bars.values()), **whiskers)
+        drawn = ax.barh([readable(name) for name in bars], list(bars.values()), **whiskers)
         ax.bar_label(drawn, fmt=fmt, padding=6)
         ax.invert_yaxis()
         ax.margins(x=0.15)
-        ax.set(xlabel=xlabel, title=_readable(title), **axis)
+        ax.set(xlabel=xlabel, title=readable(title), **axis)
         _dashed(ax, {}, reference)
         if reference:
             _legend(ax)
@@ -104,7 +104,7 @@ def plot_points(groups: dict[str, Sequence], xlabel: str, ylabel: str, title: st
         ax = figure.subplots()
         for name, xy in groups.items():
             ax.plot(*xy.T, linestyle="", markersize=16, label=name)
-        ax.set(xlabel=xlabel, ylabel=ylabel, title=_readable(title), **axis)
+        ax.set(xlabel=xlabel, ylabel=ylabel, title=readable(title), **axis)
         _legend(ax)
 
 
@@ -125,7 +125,7 @@ def plot_heatmap(
     """
     matrix = np.asarray(matrix, dtype=float)
     told = alt.heatmap(matrix, rows, columns, title, xlabel=xlabel, ylabel=ylabel)
-    rows, columns = [textwrap.fill(_readable(row), 28) for row in rows], [_readable(column) for column in columns]
+    rows, columns = [textwrap.fill(readable(row), 28) for row in rows], [readable(column) for column in columns]
     longest = max(len(line) for row in rows for line in row.split("\n"))
     wide, high = (1.15, 0.75) if fmt else (0.6, 0.45)
     steep = max(map(len, columns)) > 8 * wide
@@ -135,7 +135,7 @@ def plot_heatmap(
         image = ax.imshow(matrix, aspect="auto", **_colours([matrix], signed, limits))
         ax.set_xticks(range(len(columns)), columns, rotation=45 if steep else 0, ha="right" if steep else "center")
         ax.set_yticks(range(len(rows)), rows)
-        ax.set(title=_readable(title), xlabel=xlabel, ylabel=ylabel)
+        ax.set(title=readable(title), xlabel=xlabel, ylabel=ylabel)
         if fmt:
             for (i, j), value in np.ndenumerate(matrix):
                 light = np.dot(np.power(image.to_rgba(value)[:3], 2.2), (0.2126, 0.7152, 0.0722)) > 0.18
@@ -174,7 +174,7 @@ def plot_matrices(
             image = ax.imshow(matrix, aspect="auto", **colours)
             ax.set(xlabel=xlabel, ylabel=ylabel)
             if not grid_rows and not grid_columns:
-                ax.set_title(_readable(title), fontsize=17 if wide > 2 else 12)
+                ax.set_title(readable(title), fontsize=17 if wide > 2 else 12)
             if grid_columns and place < columns:
                 ax.set_title(grid_columns[place], fontsize=13)
             if grid_rows and place % columns == 0:
@@ -198,11 +198,11 @@ def _figure(size: tuple[float, float], told: str, **style) -> Iterator[Figure]:
 
 def _draw_lines(ax: Axes, series: dict[str, tuple], reference=None, at=None, **axis) -> None:
     for name, (x, y, *spread) in series.items():
-        (line,) = ax.plot(x, y, label=_readable(name), markevery=max(1, len(x) // 12))
+        (line,) = ax.plot(x, y, label=readable(name), markevery=max(1, len(x) // 12))
         if spread:
             low, high = spread if len(spread) == 2 else (np.subtract(y, spread[0]), np.add(y, spread[0]))
             ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2)
-    ax.set(**axis | ({"title": _readable(axis["title"])} if "title" in axis else {}))
+    ax.set(**axis | ({"title": readable(axis["title"])} if "title" in axis else {}))
     if axis.get("xscale") == "log":  # 100, 500, 4000 say more than powers of ten
         values = np.unique(np.concatenate([np.asarray(x, dtype=float) for x, *_ in series.values()]))
         ticks = _spaced(values[values > 0])
@@ -253,13 +253,13 @@ def _colours(matrices: Sequence[np.ndarray], signed: bool | None, limits: tuple[
 def _name_ticks(ax: Axes, rows: Sequence[str], columns: Sequence[str], hidden: bool) -> None:
     if rows:
         for set_ticks, names, turned in ((ax.set_xticks, columns, 90), (ax.set_yticks, rows, 0)):
-            names = [_readable(name) for name in names]
+            names = [readable(name) for name in names]
             set_ticks(range(len(names)), names, rotation=turned, fontsize=15 if len(names) < 10 else 11)
     elif hidden:
         ax.set(xticks=[], yticks=[])
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """A text whose characters the fonts have: without one for Hangul, a "?" stands for what would be an empty box."""
     return "".join(sign if sign.isspace() or ord(sign) in _glyphs() else "?" for sign in text)
 

@@ -5,8 +5,11 @@ python scripts/pages.py    every lesson as it is stored, in both languages, as s
 MathJax and reveal.js come from installed packages and are written into each file.
 """
 
+import base64
 import copy
+import re
 from functools import cache
+from html import escape
 from importlib.metadata import files
 from pathlib import Path
 
@@ -27,10 +30,23 @@ PACKAGED = {  # {name in the templates: (package, end of the file's path)}
     "reveal_css": ("sphinx-revealjs", "revealjs/dist/reveal.css"),
     "reveal_notes": ("sphinx-revealjs", "plugin/notes/notes.js"),
 }
-WORDS = {
-    "en": {"language": "English", "start_page": "All lessons", "word": "slides", "command": "make"},
-    "ko": {"language": "한국어", "start_page": "강의 목록", "word": "슬라이드", "command": "make KO=1"},
-}
+WORDS = {  # of pages, slides and start page, in the language of the lesson
+    "en": {
+        "language": "English", "start_page": "All lessons", "word": "slides", "command": "make",
+        "skip": "Skip to the lesson", "plumbing": "code that draws or prints", "unfold": "Show all code",
+        "pause": "Stop the animation", "play": "Play the animation",
+        "previous": "previous slide", "next": "next slide",
+    },
+    "ko": {
+        "language": "한국어", "start_page": "강의 목록", "word": "슬라이드", "command": "make KO=1",
+        "skip": "본문으로 건너뛰기", "plumbing": "그리거나 출력하는 코드", "unfold": "코드 모두 펼치기",
+        "pause": "애니메이션 멈추기", "play": "애니메이션 재생",
+        "previous": "이전 슬라이드", "next": "다음 슬라이드",
+    },
+}  # fmt: skip
+# an animation in a lesson, and beside it the still that takes its place for readers who want no motion
+ALT = r"!\[(?P<alt>(?:(?!\]\().)*)\]"
+ANIMATION = re.compile(ALT + r"\(images/(?P<name>[\w-]+)\.gif\)")
 
 
 @cache
@@ -60,23 +76,33 @@ def export(kind: str, notebook: nbformat.NotebookNode, language: str) -> str:
         language_code=language,
     )
     resources = {name: packaged(*file) for name, file in PACKAGED.items()}
-    resources["start_page"] = WORDS[language]["start_page"]
+    resources["words"] = WORDS[language]
     resources["metadata"] = {"name": title_of(notebook), "path": str(ROOT)}  # where its pictures are looked up
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if kind == "page":  # it shows the cells, too, that the slides leave out
             cell.metadata["slideshow"] = {"slide_type": "-"}
         if cell.cell_type == "markdown":  # nbconvert embeds no picture from above the folder that it is given
-            cell.source = cell.source.replace("](../../images/", "](images/")
+            cell.source = re.sub(ALT + r"\(\.\./\.\./images/", r"![\g<alt>](images/", cell.source)
+            cell.source = ANIMATION.sub(with_still, cell.source)
     return exporter.from_notebook_node(notebook, resources=resources)[0]
+
+
+def with_still(animation: re.Match) -> str:
+    """An animation as HTML that shows its still where the reader wants less motion."""
+    path = ROOT / "images" / animation["name"]
+    gif, png = (base64.b64encode(path.with_suffix(ending).read_bytes()).decode() for ending in (".gif", ".png"))
+    still = f'<source media="print, (prefers-reduced-motion: reduce)" srcset="data:image/png;base64,{png}">'
+    moving = f'<img alt="{escape(animation["alt"])}" src="data:image/gif;base64,{gif}">'
+    return f'<div class="animation"><picture>{still}{moving}</picture></div>'
 
 
 def write_start_page() -> None:
     """Write build/index.html: every page and every deck that is there, with run times and results of the pages."""
     templates = Environment(loader=FileSystemLoader(TEMPLATES / "course"), autoescape=True, trim_blocks=True)
     html = templates.get_template("start.html.j2").render(
-        languages=[words["language"] for words in WORDS.values()],
-        rows=[[links(lesson, language) for language in WORDS] for lesson in LESSONS],
+        languages=WORDS,
+        rows=[{language: links(lesson, language) for language in WORDS} for lesson in LESSONS],
     )
     with atomic_write(BUILD) as folder:
         (folder / "index.html").write_text(html, encoding="utf-8")

@@ -38,7 +38,8 @@ OVERFLOW = """async () => {
   for (const slide of document.querySelectorAll("section[data-slide]")) {
     const place = Reveal.getIndices(slide);
     Reveal.slide(place.h, place.v || 0);
-    if (+slide.dataset.zoom < 0.75) problems.push(`${slide.dataset.slide}: set at ${slide.dataset.zoom}`);
+    if (!slide.innerText.trim() && !slide.querySelector("img")) problems.push(`${slide.dataset.slide}: empty`);
+    if (+slide.dataset.zoom < 0.8) problems.push(`${slide.dataset.slide}: set at ${slide.dataset.zoom}`);
     for (const part of slide.querySelectorAll("p, li, h1, h2, h3, table, img, svg, pre, select")) {
       if (part.closest("aside")) continue;
       const box = part.getBoundingClientRect();

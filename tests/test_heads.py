@@ -9,6 +9,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
+from course import heads
 from course.heads import show_heads
 
 WORDS = ["[CLS]", "wolf", "##s", "[SEP]"]
@@ -39,7 +40,15 @@ def test_the_picture_for_places_without_scripts_is_a_readable_png():
     shown = [show_heads(WEIGHTS, WORDS, layer=2, head=head).data for head in (2, 3)]
     pictures = [base64.b64decode(re.search(r"base64,([^\"]+)", html).group(1)) for html in shown]
     assert imread(io.BytesIO(pictures[1])).shape[1] == 760 and pictures[0] != pictures[1]
-    assert 'alt="Attention weights of layer 2, head 3: [CLS] wolf ##s [SEP]"' in shown[1]
+    best = WORDS[WEIGHTS[1, 2, 0].argmax()]
+    assert f'alt="Attention weights of layer 2, head 3. [CLS] looks most at {best}, ' in shown[1]
+
+
+def test_it_speaks_the_language_of_the_lesson(monkeypatch):
+    monkeypatch.setattr(heads, "here", lambda: "ko")
+    shown = show_heads(WEIGHTS, WORDS).data
+    assert 'alt="어텐션 가중치: 층 1, 헤드 1. [CLS]: 가중치가 가장 큰 곳은' in shown
+    assert data_of(shown)["words"]["layer"] == "층"
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,22 @@ def test_images_have_alt_text_and_exist(language, lesson):
             assert (NOTEBOOKS / language / target).is_file(), f"{cell.id}: {target} is missing"
 
 
+@each_notebook
+def test_stored_pictures_have_a_description(language, lesson):
+    for cell in code_cells(read(language, lesson)):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                assert len(output.metadata.get("image/png", {}).get("alt", "")) > 20, cell.id
+
+
+@each_notebook
+def test_plumbing_is_folded_and_nothing_else(language, lesson):
+    for cell in read(language, lesson).cells:
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert folded == ("plumbing" in cell.metadata.get("tags", [])), cell.id
+        assert not folded or cell.cell_type == "code", cell.id
+
+
 def output_texts(cell):
     for output in cell.outputs:
         yield output.get("text", "")

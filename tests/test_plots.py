@@ -155,7 +155,7 @@ def test_dollars_are_no_formula_and_hangul_is_no_empty_box(shown, recwarn):
 
 def test_without_a_font_a_question_mark_stands_for_a_sign(monkeypatch):
     monkeypatch.setattr(plots, "_glyphs", lambda: frozenset(map(ord, "abc")))
-    assert plots._readable("ab 가c") == "ab ?c"
+    assert plots.readable("ab 가c") == "ab ?c"
 
 
 def test_plots_leave_the_settings_of_the_reader_alone(shown):

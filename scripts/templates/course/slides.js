@@ -18,6 +18,7 @@ function fit(slide) {
 
 async function start() {
   await MathJax.startup.promise;
+  pausable(WORDS.pause, WORDS.play);
   await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
   document.documentElement.classList.add("measuring");
   const answers = document.querySelectorAll("details");
@@ -29,6 +30,8 @@ async function start() {
     width: WIDTH, height: HEIGHT, margin: 0, center: false, controlsLayout: "edges", hash: true, slideNumber: "c/t",
     transition: "none", backgroundTransition: "none", pdfSeparateFragments: false, plugins: [RevealNotes],
   });
+  for (const [side, name] of [["left", "previous"], ["up", "previous"], ["right", "next"], ["down", "next"]])
+    document.querySelectorAll(`.navigate-${side}`).forEach((button) => button.setAttribute("aria-label", WORDS[name]));
 }
 
 start();
