@@ -78,6 +78,8 @@ def load_dataset(
     print(f"Data: {source}")
     print("Loading dataset...")
     train, test = [_read_csv(folder / name) for name in AG_NEWS_MD5] if folder else _read_sample()
+    if len({label for label, _ in train}) == 1:
+        raise ValueError("train.csv, line 1: every row has this label; expected rows of two classes or more")
     print("Building vocab...")
     words = chain.from_iterable(_words(text, ngrams) for _, text in train)
     _vocab = Vocab(Counter(words), min_freq=min_freq)
@@ -120,13 +122,14 @@ def _read_csv(path: Path) -> list[Row]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path.name}, line {line}: not valid UTF-8; save the file as UTF-8") from None
-    rows = []
+    rows, begin = [], 1  # the line where a row begins
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        for columns in filter(None, reader):
-            rows.append(_parse_row(columns, f"{path.name}, line {reader.line_num}"))
+        for columns in reader:
+            rows += [_parse_row(columns, f"{path.name}, line {begin}")] if columns else []
+            begin = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{path.name}, line {reader.line_num}: {error}; is a quote left open?") from None
+        raise ValueError(f"{path.name}, line {begin}: {error}; is a quote left open?") from None
     if not rows:
         raise ValueError(f"{path.name}, line 1: the file has no rows; expected a label and a text in each")
     return rows
@@ -163,9 +166,8 @@ def _is_official(file: Path) -> bool:
 
 
 def _check_connection(url: str) -> None:
-    """Raise OSError unless a server answers at `url` within TIMEOUT seconds.
-
-    The time-out of requests does not cover the look-up of a host's name, so a thread asks, and is left behind.
+    """Raise OSError unless a server answers at `url` within TIMEOUT seconds. A thread asks, and is left behind:
+    the time-out of requests does not cover the look-up of a host's name.
     """
     pool = ThreadPoolExecutor(max_workers=1)
     answer = pool.submit(requests.head, url, timeout=TIMEOUT)
@@ -276,9 +278,7 @@ def padify(
 
 
 def offsetify(batch: Sequence[Row], voc: Vocab | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Turn rows into one long row of ids: the `collate_fn` for a network with `torch.nn.EmbeddingBag`.
-
-    Takes and refuses what `padify` does.
+    """Turn rows, as `padify` does, into one long row of ids: the `collate_fn` for `torch.nn.EmbeddingBag`.
 
     Returns:
         `(labels, ids, offsets)`, all int64: labels 0 to 3 of shape `(batch,)`, the word ids of all texts one after

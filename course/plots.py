@@ -103,7 +103,7 @@ def plot_points(groups: dict[str, Sequence], xlabel: str, ylabel: str, title: st
     with _figure((9, 4.5), alt.points(groups, xlabel, ylabel, title)) as figure:
         ax = figure.subplots()
         for name, xy in groups.items():
-            ax.plot(*xy.T, linestyle="", markersize=16, label=name)
+            ax.plot(*xy.T, linestyle="", markersize=16, label=readable(name))
         ax.set(xlabel=xlabel, ylabel=ylabel, title=readable(title), **axis)
         _legend(ax)
 
@@ -261,7 +261,8 @@ def _name_ticks(ax: Axes, rows: Sequence[str], columns: Sequence[str], hidden: b
 
 def readable(text: str) -> str:
     """A text whose characters the fonts have: without one for Hangul, a "?" stands for what would be an empty box."""
-    return "".join(sign if sign.isspace() or ord(sign) in _glyphs() else "?" for sign in text)
+    drawn = (sign if sign == "\n" or ord(sign) in _glyphs() else " " if sign.isspace() else "?" for sign in text)
+    return "".join(drawn)
 
 
 @cache
