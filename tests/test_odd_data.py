@@ -135,7 +135,7 @@ def test_plots_show_them_as_text(monkeypatch):
         warnings.simplefilter("error")
         for name in names:
             plots.plot_lines({name: ([1, 2], [1, 2])}, xlabel="x", ylabel="y", title=name)
-            plots.plot_points({name: [(0, 1)]}, "x", "y", name)
+            plots.plot_points({f"word {name[:20]}": [(0, 1)]}, "x", "y", name)
         plots.plot_bars(dict(zip(names, range(size), strict=True)), "x", names[0])
         plots.plot_heatmap(np.eye(size), names, names, names[2], fmt="{:.2f}")
         plots.plot_matrices({name: np.eye(2) for name in names}, columns=3, labels=["$a$", "<b>"])
