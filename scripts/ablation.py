@@ -1,6 +1,6 @@
 """Take each part of lesson 2's transformer away with several seeds, and sort topics with several models.
 
-TORCHNLP_DATA=path/to/ag_news python scripts/ablation.py     half an hour; writes scripts/ablation.json, which lesson 2 shows
+TORCHNLP_DATA=path/to/ag_news python scripts/ablation.py     half an hour; writes scripts/ablation.json
 """
 
 import argparse
@@ -29,7 +29,7 @@ def measure(seed: int, deep: bool = True) -> dict:
     """
     random.seed(seed)
     torch.manual_seed(seed)
-    lesson = run_cells(LESSON, "imports", *MODELS, "load-news", *TASKS, "topics-models")
+    lesson = run_cells(LESSON, "imports", "imports-course", *MODELS, "load-news", *TASKS, "topics-models")
 
     def train(part: str, num_layers: int) -> dict:
         net = lesson["model_without"](part, num_layers)

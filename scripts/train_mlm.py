@@ -1,4 +1,4 @@
-"""Teach the encoder in bert/ to guess masked words again, on two cores or a GPU.
+"""Teach the encoder in bert/ to guess masked words, on two cores or a GPU.
 
 python scripts/train_mlm.py                train, write bert/mlm/; the same command resumes a run that was stopped
 python scripts/train_mlm.py --evaluate     measure bert/mlm/ on held-out news, beside two baselines

@@ -51,7 +51,7 @@ def test_self_attention_equals_torch_gradients_included(lesson, seed):
     out = ours(x, real[:, None, None, :])
     expected, weights = theirs(x, x, x, key_padding_mask=~real, average_attn_weights=False)
     assert torch.allclose(out, expected, atol=1e-5)
-    assert torch.allclose(ours.weights, weights, atol=1e-6)
+    assert torch.allclose(ours.attention_weights(x, real[:, None, None, :]), weights, atol=1e-6)
     for a, b in zip(*(torch.autograd.grad(o.square().sum(), x) for o in (out, expected)), strict=True):
         assert torch.allclose(a, b, atol=1e-4)
 
@@ -144,10 +144,11 @@ def test_counted_parameters_are_those_of_the_model(layers, hidden_size, vocabula
 
 
 def test_both_ways_gives_each_text_and_its_reverse_before_padding():
-    torchnlp.load_dataset(root="sample", min_freq=10)
+    *_, vocab = torchnlp.load_dataset(root="sample", min_freq=10)
     both_ways = run_cells(
-        "2-transformers", "both-ways", torch=torch, encode=torchnlp.encode, pad_sequence=pad_sequence, WINDOW=4, PAD=1
-    )["both_ways"]
+        "2-transformers", "both-ways", torch=torch, encode=torchnlp.encode, pad_sequence=pad_sequence, vocab=vocab,
+        WINDOW=4, PAD=1,
+    )["both_ways"]  # fmt: skip
     labels, ids = both_ways([(1, "the game"), (2, "in the first half of the year")])
     assert labels.tolist() == [0, 0, 1, 1]
     assert ids.shape == (4, 4)
@@ -161,17 +162,32 @@ def classifiers(lesson):
     return run_cells("2-transformers", "classifier", "no-residual", "take-away", **names)
 
 
-@pytest.mark.parametrize("part", ["complete", "no scaling", "no layer norm", "no residual", "no positions"])
+PARTS = ["nothing", "one head, not 4", "feed-forward 1x, not 4x", "feed-forward", "residual", "layer norm", "scaling",
+         "positions"]  # fmt: skip
+
+
+def test_every_part_that_can_be_taken_away_is_tested(classifiers):
+    assert list(classifiers["PARTS"]) == PARTS
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_the_model_with_a_part_taken_away_lacks_just_that(classifiers, part):
     torch.manual_seed(0)
-    net = classifiers["model_with"](part).eval()
+    net = classifiers["model_without"](part).eval()
     ids = torch.randint(2, 50, (3, 10))
-    if part != "no residual":  # without it all words become one, and their order shows little
-        assert torch.allclose(net(ids), net(ids.flip(1)), atol=1e-5) == (part == "no positions")
+    if part != "residual":  # without it all words become one, and their order shows little
+        assert torch.allclose(net(ids), net(ids.flip(1)), atol=1e-5) == (part == "positions")
     norms = [layer for layer in net.modules() if isinstance(layer, nn.LayerNorm)]
-    assert bool(norms) == (part != "no layer norm")
-    assert all((block.attention.scale == 1) == (part == "no scaling") for block in net.blocks)
-    assert all((type(block).__name__ == "NoResidual") == (part == "no residual") for block in net.blocks)
+    assert bool(norms) == (part != "layer norm")
+    for block in net.blocks:
+        assert (block.attention.scale == 1) == (part == "scaling")
+        assert block.attention.num_heads == (1 if part == "one head, not 4" else 4)
+        assert block.feed_forward[0].out_features == (64 if part == "feed-forward 1x, not 4x" else 256)
+        assert (type(block).__name__ == "NoResidual") == (part == "residual")
+        x = torch.randn(1, 1, 64)
+        before = block(x)
+        nn.init.normal_(block.feed_forward[2].weight)
+        assert torch.equal(before, block(x)) == (part == "feed-forward")
 
 
 def test_a_classifier_does_not_see_padding(classifiers):
