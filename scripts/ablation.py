@@ -14,37 +14,50 @@ from course.files import write_json
 from course.notebooks import ROOT, run_cells
 
 LESSON = "2-transformers"
-MODELS = ("sinusoidal-positions", "split-heads", "self-attention", "block")
-TASKS = ("both-ways", "classifier", "no-residual", "take-away", "curve", "recurrent", "topics-train", "accuracy")
-DEEP = 12  # blocks, beside the four of the lesson
-DEEP_PARTS = ("nothing", "residual", "layer norm")  # those that are said to make deep stacks trainable
+CELLS = (
+    "imports", "imports-course", "sinusoidal-positions", "split-heads", "self-attention", "block", "load-news",
+    "both-ways", "classifier", "no-residual", "take-away", "curve", "accuracy", "recurrent", "topics-train",
+    "topics-models",
+)  # fmt: skip
+DEEP = 8  # blocks, beside the four of the lesson
+DEEP_PARTS = ("nothing", "residual", "layer norm")
 
 
-def measure(seed: int, deep: bool = True) -> dict:
+def norm_first(block: type) -> type:
+    """The lesson's block with each norm in front of its part (Xiong et al., 2020), as in exercise 2.2."""
+
+    class NormFirst(block):
+        def forward(self, x, mask=None):  # (batch, tokens, hidden)
+            x = x + self.dropout(self.attention(self.norm1(x), mask))
+            return x + self.dropout(self.feed_forward(self.norm2(x)))
+
+    return NormFirst
+
+
+def measure(seed: int, points: int = 16, epochs: int = 4) -> dict:
     """What is measured with one seed: rows drawn anew, every model with fresh weights.
 
     Returns:
-        {"parts": {part: figures}, "deep": the same with 12 blocks, "topics": {model: accuracy}}; figures are the
+        {"seed", "parts": {part: figures}, "deep": the same with 8 blocks, "topics": {model: accuracy}}; figures are the
         training loss of every 10 batches and the accuracy on held-out texts.
     """
     random.seed(seed)
     torch.manual_seed(seed)
-    lesson = run_cells(LESSON, "imports", "imports-course", *MODELS, "load-news", *TASKS, "topics-models")
+    lesson = run_cells(LESSON, *CELLS)
 
-    def train(part: str, num_layers: int) -> dict:
-        net = lesson["model_without"](part, num_layers)
-        loss = [round(value, 4) for value in lesson["training_curve"](net)]
-        return {"loss": loss, "accuracy": lesson["accuracy"](net, lesson["held_out"], lesson["both_ways"])}
+    def figures(net) -> dict:
+        loss = [round(value, 4) for value in lesson["training_curve"](net, points)]
+        return {"loss": loss, "accuracy": round(lesson["accuracy"](net, lesson["held_out"], lesson["both_ways"]), 4)}
 
+    parts = {part: figures(lesson["model_without"](part)) for part in lesson["PARTS"]}
+    deep = {part: figures(lesson["model_without"](part, DEEP)) for part in DEEP_PARTS}
+    net = lesson["Classifier"](2, DEEP, block=norm_first(lesson["Block"])).to(lesson["device"])
+    deep["nothing, norm first"] = figures(net)
     topics = {}
     for name, (net, rate) in lesson["topic_models"]().items():
-        lesson["train_topics"](net.to(lesson["device"]), rate)
-        topics[name] = lesson["accuracy"](net, lesson["test"])
-    return {
-        "parts": {part: train(part, 4) for part in lesson["PARTS"]},
-        "deep": {part: train(part, DEEP) for part in DEEP_PARTS if deep},
-        "topics": topics,
-    }
+        lesson["train_topics"](net.to(lesson["device"]), rate, epochs)
+        topics[name] = round(lesson["accuracy"](net, lesson["test"], lesson["batches"]), 4)
+    return {"seed": seed, "parts": parts, "deep": deep, "topics": topics}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     runs = []
     for seed in options.seeds:
-        runs.append({"seed": seed} | measure(seed))
+        runs.append(measure(seed))
         write_json(options.output, {"runs": runs})
         print(f"seed {seed}: {len(runs)} of {len(options.seeds)}", flush=True)
     return 0

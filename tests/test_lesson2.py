@@ -2,12 +2,15 @@
 
 import math
 import random
+from collections import Counter
 
 import pytest
 import torch
 import transformers
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader
+from torchtext.vocab import Vocab
 
 import torchnlp
 from course.notebooks import code_cells, read, run_cells
@@ -254,3 +257,50 @@ def test_the_masked_loss_reads_only_the_chosen_places(lesson):
     hidden, _ = model.bert(read, read != 1)
     table = model.bert.embeddings.words.weight
     assert torch.allclose(scores[1], table @ hidden[1, 4] + model.bias, atol=1e-5)
+
+
+def test_attention_of_gives_the_weights_of_the_library(lesson):
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
+    )
+    reference = transformers.BertModel(config, add_pooling_layer=True).eval()
+    reference.set_attn_implementation("eager")
+    bert = lesson["Bert"](config).eval()
+    bert.load_state_dict({lesson["our_name"](name): tensor for name, tensor in reference.state_dict().items()})
+    ids = torch.randint(0, 30, (1, 7))
+
+    class Tokenizer:
+        def __call__(self, text, **_):
+            return transformers.BatchEncoding({"input_ids": ids, "token_type_ids": torch.zeros_like(ids)})
+
+        def convert_ids_to_tokens(self, row):
+            return row.tolist()
+
+    names = run_cells(
+        "2-transformers", "attention-of", **dict(lesson, bert=bert, bert_tokenizer=Tokenizer(), WINDOW=64)
+    )
+    pieces, weights = names["attention_of"]("any text")
+    assert pieces == ids[0].tolist()
+    assert torch.allclose(weights, torch.cat(reference(ids, output_attentions=True).attentions), atol=1e-6)
+
+
+def test_the_baseline_of_neighbours_counts_pairs(lesson):
+    counts = Counter("a b c a b c a d c".split())
+    names = run_cells(
+        "2-transformers", "text-batches", "masked-neighbours", "masked-contestants",
+        torch=torch, nn=nn, DataLoader=DataLoader, padify=torchnlp.padify, train=[(1, "a b c a b c a d c")],
+        counts=counts, frequent=Vocab(counts), MASK=6, FIRST=2, PAD=1, WINDOW=64, changes={"prior=10": "prior=0.1"},
+    )  # fmt: skip
+    a, c, b, d = (names["frequent"].stoi[word] for word in "acbd")
+    read, chosen = torch.tensor([[a, 6, c]]), torch.tensor([[False, True, False]])
+    probability = names["neighbours"](read, chosen).softmax(dim=1)[0]
+    prior = {b: 0.1 * 2 / 9, d: 0.1 * 1 / 9}
+    follows_a, before_c = (
+        {b: (2 + prior[b]) / 3.1, d: (1 + prior[d]) / 3.1},
+        {b: (2 + prior[b]) / 3.1, d: (1 + prior[d]) / 3.1},
+    )
+    expected = follows_a[b] * before_c[b] / (2 / 9) / (follows_a[d] * before_c[d] / (1 / 9))
+    assert math.isclose(probability[b] / probability[d], expected, rel_tol=1e-3)
+    assert probability[:2].sum() < 1e-6  # <unk> and <pad> are never guessed
+    assert names["frequencies"](read, chosen).softmax(dim=1)[0, a].item() == pytest.approx(3 / 9, abs=1e-4)
