@@ -9,6 +9,8 @@ python start.py test       run all tests: units, parity of the languages, every 
 python start.py bench      measure speed and memory, write the tables of the READMEs (an hour; QUICK=1: two minutes)
 python start.py store      run the lessons and store their outputs in the notebooks, before a commit
 python start.py lock       write requirements.lock again, after a change of requirements.txt
+python start.py links      ask for every page that the READMEs and the lessons link to
+python start.py support    which systems and Pythons the course can be installed on; writes the table of the READMEs
 python start.py setup      set up, nothing more
 
 Settings follow as in make: KO=1 takes the Korean lessons, CPU=1 or CUDA=1 that build of PyTorch (by default the one
@@ -23,6 +25,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.request
@@ -50,6 +53,7 @@ def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
     """{name: what it runs, one after the other, each with the Python of .venv}"""
     language = "ko" if settings.get("KO") else "en"
     style = [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"]]
+    uv = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "uv==0.13.9"]
     pytest = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
     return {
         "setup": [],
@@ -62,8 +66,10 @@ def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
         "test": [*style, pytest],
         "bench": [["scripts/benchmark.py", *(["--quick"] if settings.get("QUICK") else [])]],
         "store": [["scripts/execute.py", "--store", "en"], ["scripts/execute.py", "--store", "ko"]],
+        "links": [["scripts/links.py"]],
+        "support": [uv, ["scripts/support.py"]],
         "lock": [
-            ["-m", "pip", "install", "-q", "uv==0.13.9"],
+            uv,
             ["-m", "uv", "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--no-annotate"]
             + ["--custom-compile-command", "make lock", "requirements.txt", "-o", "requirements.lock"],
         ],
@@ -151,8 +157,8 @@ def fingerprint() -> str:
 def check_system() -> None:
     if not (3, 11) <= sys.version_info[:2] <= (3, 14):
         raise Refused(f"this is Python {sys.version.split()[0]}; the course needs 3.11 to 3.14")
-    if sys.platform == "darwin" and platform.machine() == "x86_64":
-        raise Refused("there is no PyTorch 2.13 for Intel Macs (nor for an Intel Python on a newer Mac)")
+    if (sys.platform == "darwin" and platform.machine() == "x86_64") or sysconfig.get_platform() == "win-arm64":
+        raise Refused("there is no PyTorch 2.13 for Intel Macs, nor for the ARM Python of Windows")
     if not os.access(ROOT, os.W_OK):
         raise Refused(f"{ROOT} is not set up, and you cannot write there; its owner has to run: python start.py setup")
 

@@ -1,0 +1,100 @@
+"""Where the course can be installed: python scripts/support.py
+
+uv resolves requirements.txt with requirements.lock for each system and Python, taking ready-made packages only. The
+table is printed and written into both READMEs; where it says that the tests run, they run on that machine (CI).
+"""
+
+import datetime
+import os
+import platform
+import re
+import subprocess
+import sys
+
+from course.files import atomic_write
+from course.notebooks import ROOT
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+SYSTEMS = {  # {name: (what uv calls it, sys.platform and platform.machine() there)}
+    "Linux, x86-64": ("x86_64-manylinux_2_28", "linux x86_64"),
+    "Linux, ARM": ("aarch64-manylinux_2_28", "linux aarch64"),
+    "Windows, x86-64": ("x86_64-pc-windows-msvc", "win32 AMD64"),
+    "Windows, ARM": ("aarch64-pc-windows-msvc", "win32 ARM64"),
+    "macOS 14, Apple silicon": ("aarch64-apple-darwin", "darwin arm64"),
+    "macOS, Intel": ("x86_64-apple-darwin", "darwin x86_64"),
+}
+WORDS = {
+    "README.md": {
+        "head": "| system | Python {} |",
+        "date": "Of {date}. *run*: the tests pass there, *resolves*: every package is there, –: no PyTorch {torch}.",
+        "run": "run", "resolves": "resolves", "no": "–",
+    },
+    "README.ko.md": {
+        "head": "| 시스템 | 파이썬 {} |",
+        "date": "{date} 기준. *실행*: 테스트 통과, *설치*: 모든 패키지를 구할 수 있음, –: PyTorch {torch} 없음.",
+        "run": "실행", "resolves": "설치", "no": "–",
+    },
+}  # fmt: skip
+MARKS = "<!-- make support -->", "<!-- end of make support -->"
+
+
+def resolves(system: str, python: str) -> bool:
+    """Whether there is a package for everything. Raises RuntimeError if the index cannot be reached."""
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        "-q",
+        "--only-binary",
+        ":all:",
+        "--python-platform",
+        system,
+    ]
+    command += ["--python-version", python, "-c", "requirements.lock", "requirements.txt"]
+    settings = os.environ | {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=600)
+    if done.returncode and "No solution found" not in done.stderr:
+        raise RuntimeError(done.stderr.strip())
+    return done.returncode == 0
+
+
+def measure() -> dict[str, list[str]]:
+    """{system: "run", "resolves" or "no" for each Python}"""
+    here = f"{sys.platform} {platform.machine()}", ".".join(platform.python_version_tuple()[:2])
+    table = {}
+    for name, (system, machine) in SYSTEMS.items():
+        table[name] = []
+        for python in PYTHONS:
+            print(f"{name}, Python {python}", file=sys.stderr)
+            found = resolves(system, python)
+            table[name].append("run" if found and (machine, python) == here else "resolves" if found else "no")
+    return table
+
+
+def write(table: dict[str, list[str]], readme: str) -> str:
+    """The table in the language of a README, written into it."""
+    words = WORDS[readme]
+    torch = re.search(r"^torch==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    lines = [words["date"].format(date=datetime.date.today(), torch=torch), ""]
+    lines += [words["head"].format(" | ".join(PYTHONS)), "| --- |" + " --- |" * len(PYTHONS)]
+    lines += [f"| {name} | {' | '.join(words[cell] for cell in cells)} |" for name, cells in table.items()]
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    before, rest = text.split(MARKS[0])
+    with atomic_write(ROOT) as folder:
+        new = "\n".join([before + MARKS[0], *lines, MARKS[1] + rest.split(MARKS[1])[1]])
+        (folder / readme).write_text(new, encoding="utf-8")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    try:
+        table = measure()
+    except RuntimeError as error:
+        sys.exit(f"uv could not ask the package index:\n{error}")
+    print([write(table, readme) for readme in WORDS][0])
+
+
+if __name__ == "__main__":
+    main()
