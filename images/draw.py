@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+import layers
 import masked
 import transformer
 import translation
@@ -23,8 +24,10 @@ from sheet import STYLE
 PICTURES = {
     "encoder-decoder-attention.png": translation.encoder_decoder_attention,
     "bahdanau-fig3.png": translation.alignment_matrices,
-    "transformer-animated-explanation.gif": transformer.animation,
-    "transformer-animated-explanation.png": transformer.still,
+    "attention-by-hand.png": transformer.by_hand,
+    "transformer-block.png": transformer.block,
+    "transformer-animated-explanation.gif": layers.animation,
+    "transformer-animated-explanation.png": layers.still,
     "jalammarBERT-language-modeling-masked-lm.png": masked.masked_words,
 }
 
@@ -42,7 +45,10 @@ def draw(name: str, folder: Path) -> None:
         if isinstance(picture, Figure):
             picture.savefig(folder / name, metadata={"Software": None})  # not the version of matplotlib
         else:
-            first, *others = map(pixels, picture)
+            frames = [pixels(figure) for figure in picture]
+            some = Image.fromarray(np.concatenate(frames[::8]))
+            palette = some.quantize(128, Image.Quantize.MAXCOVERAGE)  # one for all: the file stays small
+            first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
             first.save(folder / name, save_all=True, append_images=others, duration=125, loop=0)
 
 

@@ -1,65 +1,116 @@
-"""Pictures of the transformer."""
+"""Pictures of the transformer: one look-up by numbers, and the block."""
 
-from collections.abc import Iterator
+from contextlib import redirect_stdout
 
+import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from tqdm import tqdm
 
-from sheet import BLUE, GREEN, GREY, RADIUS, arrow, canvas, label, node, tint, word
+from course.notebooks import run_cells
+from sheet import BLUE, GREEN, GREY, VERMILLION, Point, arrow, box, canvas, label, tint, word
 
-GATHER_WORDS = ["the", "wolf", "sees", "the", "girl"]
-GATHER_WEIGHTS = [  # made up, like those of any drawing: one row per word that gathers, for each of two layers
-    [[.30, .45, .10, .05, .10], [.35, .30, .20, .05, .10], [.05, .40, .15, .05, .35], [.05, .05, .10, .30, .50],
-     [.05, .10, .25, .35, .25]],
-    [[.15, .40, .25, .05, .15], [.10, .25, .40, .05, .20], [.05, .35, .20, .05, .35], [.05, .15, .20, .20, .40],
-     [.05, .20, .40, .10, .25]],
-]  # fmt: skip
-FOCUS = 2  # the word that goes first
-EVERYONE = list(range(5))
+WORDS, ASKING = ["wolf", "sees", "girl"], 1  # of the example; the place of the word that the picture follows
+VECTOR, THREE, SCORE, WEIGHT, OUTPUT = 2.3, 4.75, 6.7, 8.05, 9.95  # heights
 
 
-def gathering(layer: int, targets: list[int], progress: float, caption: str) -> Figure:
-    """Two layers of self-attention: in `layer` (0: none yet) the `targets` gather, `progress` from 0 to 1 done."""
-    figure, sheet = canvas(9)
-    xs, ys, colors = [3.5 + 2.6 * i for i in EVERYONE], [2.3, 4.7, 7.1], [GREY, BLUE, GREEN]
-    label(sheet, 8, 8.5, caption, weight="bold")
-    for x, text in zip(xs, GATHER_WORDS, strict=True):
-        word(sheet, x, 0.75, text, GREY)
-        arrow(sheet, (x, 1.1), (x, ys[0] - RADIUS), GREY)
-    for level, name in enumerate(["words and\npositions", "layer 1", "layer 2"]):
-        y, color = ys[level], colors[level]
-        label(sheet, 0.4, y, name, "left", color=GREY, weight="bold", linespacing=1.3)
-        for i, x in enumerate(xs):
-            reached = level < layer or level == 0 or (level == layer and i in targets and progress == 1)
-            symbol = "" if level else f"+ $p_{i}$"
-            node(sheet, x, y, symbol, color if reached else tint(color, 0.4), 0.35 if reached else 0, size=18)
-            if not 0 < level <= layer or (level == layer and i not in targets):
-                continue
-            for x0, weight in zip(xs, GATHER_WEIGHTS[level - 1][i], strict=True):
-                y0 = ys[level - 1]
-                line = tint(color, 0.2 + weight if level == layer else 0.12)
-                sheet.plot([x0, x], [y0, y], color=line, linewidth=1 + 14 * weight, zorder=1)
-                if level == layer and progress < 1:
-                    dot = (x0 + progress * (x - x0), y0 + progress * (y - y0))
-                    sheet.add_patch(Circle(dot, 0.1 + 0.25 * weight, facecolor=color, edgecolor="white", zorder=2))
+def by_hand() -> Figure:
+    """Self-attention of three words, with the numbers that lesson 2 computes by hand; one of the words asks."""
+    with redirect_stdout(None):
+        lesson = run_cells("2-transformers", "by-hand", torch=torch)
+    figure, sheet = canvas(10.8)
+    for y, name in [(0.6, "words"), (VECTOR, "vectors"), (THREE, "queries, keys\nand values"), (SCORE, "scores"),
+                    (WEIGHT, "weights"), (OUTPUT, "output")]:  # fmt: skip
+        label(sheet, 0.3, y, name, "left", color=GREY, weight="bold", linespacing=1.3)
+    for y, how in [(6.05, "query · key"), (7.4, "softmax: sum 1"), (9.1, "sum of weight · value")]:
+        label(sheet, 0.3, y, how, "left", fontsize=16)
+    for row, question in enumerate(["noun?", "verb?", "wolf?", "girl?"]):
+        label(sheet, 4.0, VECTOR + 0.6 - 0.4 * row, question, "right", fontsize=13)
+    scores = lesson["Q"] @ lesson["K"].T
+    xs = [4.7, 8.7, 12.7]
+    for i, x in enumerate(xs):
+        word(sheet, x, 0.55, WORDS[i], GREY)
+        arrow(sheet, (x, 0.9), (x, numbers(sheet, x, VECTOR, lesson["X"][i], GREY)[0]), GREY)
+        project(sheet, x, i, lesson)
+        look = {"color": GREEN, "linestyle": "--", "linewidth": 1.5, "zorder": 1}
+        sheet.plot([xs[ASKING] - 1.2, x + 0.15], [THREE + 0.3, SCORE - 0.35], **look)
+        number_box(sheet, x, SCORE, scores[ASKING, i].item(), GREY)
+        arrow(sheet, (x, SCORE + 0.3), (x, WEIGHT - 0.3), GREY, 1.5)
+        weight = lesson["weights"][ASKING, i].item()
+        strong = tint(VERMILLION, 0.4 + 0.6 * weight)
+        number_box(sheet, x, WEIGHT, weight, strong)
+        sheet.plot([x + 1.2, x + 1.2], [THREE + 0.5, WEIGHT], color=strong, linewidth=1 + 9 * weight, zorder=1)
+        sheet.plot([x + 0.55, x + 1.2], [WEIGHT, WEIGHT], color=strong, linewidth=2, zorder=1)
+        arrow(sheet, (x + 1.2, WEIGHT), (xs[ASKING] + 0.8 + 0.4 * i, OUTPUT - 0.5), strong, 1 + 9 * weight)
+        sheet.add_patch(Circle((x + 1.2, WEIGHT), 0.2, facecolor="white", edgecolor=strong, linewidth=2, zorder=2))
+        label(sheet, x + 1.2, WEIGHT, "×", zorder=3)
+    numbers(sheet, xs[ASKING] + 1.2, OUTPUT, (lesson["weights"] @ lesson["V"])[ASKING], VERMILLION, digits=2)
+    label(sheet, xs[ASKING] + 2.1, OUTPUT, f"of “{WORDS[ASKING]}”", "left")
     return figure
 
 
-def animation() -> Iterator[Figure]:
-    """Every position gathers from all positions at once, layer by layer (Vaswani et al., 2017); a figure per frame."""
-    steps = [(0, EVERYONE, 1, "A vector for each word, plus a vector for its position")] * 16
-    for layer in (1, 2):
-        one = f"Layer {layer}: “{GATHER_WORDS[FOCUS]}” gathers from every word, by weight"
-        for targets, caption in [([FOCUS], one), (EVERYONE, f"Layer {layer}: all words gather at the same time")]:
-            steps += [(layer, targets, min(frame / 10, 1), caption) for frame in range(1, 20)]
-    steps += [(2, EVERYONE, 1, "No word waits for another")] * 16
-    for step in tqdm(steps, desc="animation", unit="frame"):
-        figure = gathering(*step)
-        figure.set_dpi(75)  # the file stays below 1 MB
-        yield figure
+def project(sheet: Axes, x: float, i: int, lesson: dict) -> None:
+    """From the vector of word i to query, key and value; the queries of the words that do not ask are pale."""
+    arrow(sheet, (x, THREE + 0.3), (x, SCORE - 0.3), BLUE, 1.5)
+    for shift, letter, color in ((-1.2, "Q", GREEN), (0, "K", BLUE), (1.2, "V", VERMILLION)):
+        pale = letter == "Q" and i != ASKING
+        color = tint(color, 0.3) if pale else color
+        bottom, _ = numbers(sheet, x + shift, THREE, lesson[letter][i], color, faint=pale)
+        arrow(sheet, (x + shift / 3, VECTOR + 0.9), (x + shift, bottom), color, 1.5)
+        side, ha = (0.15, "left") if letter == "V" else (-0.12, "right")
+        label(sheet, x + 0.7 * shift + side, 3.75, f"$W_{letter}$", ha, fontsize=15, color=color)
 
 
-def still() -> Figure:
-    """The animation in one picture, for print: layer 1 complete, one word of layer 2 gathering."""
-    return gathering(2, [FOCUS], 1, "Every word gathers from all words, in every layer")
+def numbers(sheet: Axes, x: float, y: float, vector, color, digits: int = 0, faint: bool = False) -> Point:
+    """A vector, one number above the other; returns its lower and its upper end."""
+    half = 0.1 + 0.2 * len(vector)
+    width = 1.15 if digits else 0.8
+    box(sheet, x, y, width, 2 * half, facecolor=tint(color, 0.12), edgecolor=color, linewidth=2, zorder=3)
+    look = {"zorder": 4, "fontsize": 16, "color": "#AAAAAA" if faint else "#222222"}
+    for row, value in enumerate(vector.tolist()):
+        label(sheet, x, y + half - 0.3 - 0.4 * row, f"{value:.{digits}f}", **look)
+    return y - half, y + half
+
+
+def number_box(sheet: Axes, x: float, y: float, value: float, color) -> None:
+    box(sheet, x, y, 1.1, 0.6, facecolor="white", edgecolor=color, linewidth=2, zorder=3)
+    label(sheet, x, y, f"{value:.2f}", zorder=4)
+
+
+def block() -> Figure:
+    """The encoder block with its two residuals: norms after the sums (BERT), or inside of the branches (GPT-2)."""
+    figure, sheet = canvas(9.6)
+    for x, title, pre in ((4.3, "post-norm: BERT", False), (12.0, "pre-norm: GPT-2", True)):
+        label(sheet, x, 9.2, title, weight="bold", fontsize=20)
+        label(sheet, x, 0.35, "$x$", fontsize=24)
+        y = 0.6  # where the last part ends
+        for name, color in (("self-attention", BLUE), ("feed-forward", GREEN)):
+            start, gap = y + 0.25, 0.75
+            for text, shade in [("layer norm", GREY), (name, color)] if pre else [(name, color)]:
+                y = part(sheet, x, y, gap, text, shade)
+                gap = 0.4
+            arrow(sheet, (x, y), (x, y + 0.4), GREY)
+            residual(sheet, x, start, y + 0.7)
+            y += 1.0
+            if not pre:
+                y = part(sheet, x, y, 0.4, "layer norm", GREY)
+        arrow(sheet, (x, y), (x, 8.75), GREY)
+    look = {"color": VERMILLION, "weight": "bold", "fontsize": 16, "linespacing": 1.4}
+    label(sheet, 8.1, 2.0, "residual:\nthe input\nis added", **look)
+    return figure
+
+
+def part(sheet: Axes, x: float, y: float, gap: float, text: str, color) -> float:
+    """One part of a block, `gap` above the height y where the last one ends; returns where this one ends."""
+    arrow(sheet, (x, y), (x, y + gap), GREY)
+    box(sheet, x, y + gap + 0.35, 3.6, 0.7, facecolor=tint(color, 0.15), edgecolor=color, linewidth=2, zorder=3)
+    label(sheet, x, y + gap + 0.35, text, zorder=4)
+    return y + gap + 0.7
+
+
+def residual(sheet: Axes, x: float, start: float, y: float) -> None:
+    """A plus, and the way to it around the parts below, from the line that leads into them."""
+    sheet.plot([x, x + 2.4, x + 2.4], [start, start, y], color=VERMILLION, linewidth=3, zorder=1)
+    arrow(sheet, (x + 2.4, y), (x + 0.3, y), VERMILLION, 3)
+    sheet.add_patch(Circle((x, y), 0.3, facecolor="white", edgecolor=VERMILLION, linewidth=2.5, zorder=3))
+    label(sheet, x, y, "+", fontsize=24, zorder=4)

@@ -2,8 +2,10 @@
 
 from math import cos, radians, sin
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import Circle, FancyArrowPatch
 
 from course.notebooks import run_cells
 from sheet import BLUE, GREEN, GREY, RADIUS, VERMILLION, arrow, box, canvas, label, node, tint, word
@@ -14,60 +16,86 @@ TRANSLATOR_CELLS = [  # of lesson 1: all that its translator needs
 ]  # fmt: skip
 
 
+SOURCE = ["the", "big", "wolf", "sees", "the", "girl"]
+SCORES = np.array([0.7, 1.8, 4.4, 1.6, 0.0, 0.7])  # made up; the weights are their softmax
+WEIGHTS = np.exp(SCORES) / np.exp(SCORES).sum()
+ENCODER, SCORE, WEIGHT, CONTEXT, DECODER, WRITTEN = 1.85, 3.6, 4.95, 6.45, 8.2, 9.75  # heights
+NOW = 8.75  # where the decoder state of step t = 1 stands, and the context below it
+
+
 def encoder_decoder_attention() -> Figure:
     """A recurrent encoder and decoder with attention (Bahdanau et al., 2015), at the output step t = 1."""
-    source = [("the", 0.02), ("big", 0.06), ("wolf", 0.84), ("sees", 0.05), ("the", 0.01), ("girl", 0.02)]
-    target = [(4.9, "s_{t-1}", ""), (7.9, "s_t", "lupus"), (10.9, "s_{t+1}", "magnus"), (13.9, "s_{t+2}", "puellam")]
-    encoder_y, weight_y, context_y, decoder_y = 2.05, 3.85, 5.95, 7.8
-    now_x = 7.9  # the decoder state of step t, and the context below it
-    figure, sheet = canvas(10)
-    bands = [("encoder", 1.45, 2.6, BLUE), ("attention\nweights", 3.85, 1.4, VERMILLION), ("decoder", 8.45, 2.7, GREEN)]
+    figure, sheet = canvas(10.3)
+    bands = [("encoder", 1.3, 2.3, BLUE), ("scores", SCORE, 0.9, GREY), ("attention\nweights", WEIGHT, 1.0, VERMILLION),
+             ("decoder", 8.65, 3.1, GREEN)]  # fmt: skip
     for name, y, height, color in bands:
         box(sheet, 8, y, 15.6, height, facecolor=tint(color, 0.08), edgecolor="none", zorder=0)
-        label(sheet, 0.5, y, name, "left", color=color, weight="bold", linespacing=1.3)
-
-    for number, (text, weight) in enumerate(source, start=1):
+        label(sheet, 0.8, 9.45 if name == "decoder" else y, name, "left", color=color, weight="bold", linespacing=1.3)
+    for number, (text, score, weight) in enumerate(zip(SOURCE, SCORES, WEIGHTS, strict=True), start=1):
         x = 1.9 + 2 * number
-        word(sheet, x, 0.65, text, BLUE)
-        arrow(sheet, (x, 1), (x, encoder_y - RADIUS), BLUE)
-        node(sheet, x, encoder_y, f"$h_{number}$", BLUE)
-        if number < len(source):  # the encoder reads the source in both directions
+        word(sheet, x, 0.55, text, BLUE)
+        arrow(sheet, (x, 0.9), (x, ENCODER - RADIUS), BLUE)
+        node(sheet, x, ENCODER, f"$h_{number}$", BLUE)
+        if number < len(SOURCE):  # the encoder reads the source in both directions
             left, right = x + RADIUS, x + 2 - RADIUS
-            arrow(sheet, (left, encoder_y + 0.15), (right, encoder_y + 0.15), BLUE)
-            arrow(sheet, (right, encoder_y - 0.15), (left, encoder_y - 0.15), BLUE)
-        # Every state goes to the context by its weight; the arrows arrive side by side on its rim.
-        color, width = tint(VERMILLION, 0.4 + 0.6 * weight), 1.2 + 12 * weight
-        sheet.plot([x, x], [encoder_y + RADIUS, weight_y], color=color, linewidth=width, zorder=1)
-        angle = radians(270 + 28 * (number - 3))
-        rim = (now_x + RADIUS * cos(angle), context_y + RADIUS * sin(angle))
-        arrow(sheet, (x, weight_y + 0.5), rim, color, width)
-        box(sheet, x, weight_y, 1.3, 1.1, facecolor="white", edgecolor=color, linewidth=2, zorder=2)
-        label(sheet, x, weight_y + 0.23, rf"$\alpha_{{t,{number}}}$", fontsize=23)
-        label(sheet, x, weight_y - 0.27, f"{weight:.2f}")
-
-    node(sheet, now_x, context_y, "$c_t$", VERMILLION)
-    sheet.text(now_x + 0.9, context_y + 0.25, "context", color=VERMILLION, weight="bold")
-    sheet.text(now_x + 2.7, context_y + 0.25, r"$c_t = \sum_i\, \alpha_{t,i}\, h_i$", fontsize=23)
-
-    # The decoder writes one word at each step; what comes after step t is paler.
-    label(sheet, 0.5, decoder_y, "step $t = 1$", "left")
-    arrow(sheet, (now_x, context_y + RADIUS), (now_x, decoder_y - RADIUS), VERMILLION, 4)
-    for x, state, text in target:
-        color = GREEN if x <= now_x else tint(GREEN, 0.55)
-        node(sheet, x, decoder_y, f"${state}$", color)
-        if text:
-            arrow(sheet, (x, decoder_y + RADIUS), (x, 8.9), color)
-            word(sheet, x, 9.25, text, color)
-        color = GREEN if x < now_x else tint(GREEN, 0.55)
-        arrow(sheet, (x + RADIUS, decoder_y), (min(x + 3 - RADIUS, 15.1), decoder_y), color)
-    label(sheet, 15.4, decoder_y, "…", fontsize=22)
-
-    # The query is the state before.
-    look = {"arrowstyle": "-|>", "mutation_scale": 18, "linestyle": "--", "linewidth": 2, "color": GREEN}
-    look |= {"connectionstyle": "arc3,rad=0.2", "shrinkA": 0, "shrinkB": 0}
-    sheet.add_patch(FancyArrowPatch((4.43, 7.42), (2.75, 4.42), **look))
-    label(sheet, 2.6, 6.2, "query", "right", color=GREEN, weight="bold")
+            arrow(sheet, (left, ENCODER + 0.15), (right, ENCODER + 0.15), BLUE)
+            arrow(sheet, (right, ENCODER - 0.15), (left, ENCODER - 0.15), BLUE)
+        score_and_sum(sheet, x, number, score, weight)
+    label(sheet, 3.35, 2.75, "keys", "right", color=BLUE, weight="bold")
+    label(sheet, 14.85, 2.65, "values", "left", color=VERMILLION, weight="bold", fontsize=16)
+    node(sheet, NOW, CONTEXT, "$c_1$", VERMILLION)
+    label(sheet, NOW + 1.0, CONTEXT + 0.45, "context", "left", color=VERMILLION, weight="bold")
+    label(sheet, NOW + 3.0, CONTEXT + 0.45, r"$c_1 = \sum_i\, \alpha_{1,i}\, h_i$", "left", fontsize=22)
+    arrow(sheet, (NOW, CONTEXT + RADIUS), (NOW, DECODER - RADIUS), VERMILLION, 4)
+    decoder(sheet)
     return figure
+
+
+def score_and_sum(sheet: Axes, x: float, number: int, score: float, weight: float) -> None:
+    """One column: the state as a key is compared with the query; as a value it goes into the context by its weight."""
+    left, right, top = x - 0.25, x + 0.85, WEIGHT + 0.7
+    sheet.plot([left, left], [ENCODER + RADIUS, SCORE], color=BLUE, linewidth=1.5, zorder=1)
+    box(sheet, left, SCORE, 1.35, 0.62, facecolor="white", edgecolor=GREY, linewidth=1.5, zorder=2)
+    label(sheet, left, SCORE, f"{score:.1f}")
+    arrow(sheet, (left, SCORE + 0.31), (left, WEIGHT - 0.31), GREY, 1.5)
+    color, width = tint(VERMILLION, 0.4 + 0.6 * weight), 1.2 + 12 * weight
+    box(sheet, left, WEIGHT, 1.35, 0.62, facecolor="white", edgecolor=color, linewidth=2, zorder=2)
+    label(sheet, left, WEIGHT, f"{weight:.2f}")
+    # every value goes to the context by its weight; the arrows arrive side by side on its rim
+    start = (x + RADIUS * cos(radians(45)), ENCODER + RADIUS * sin(radians(45)))
+    sheet.plot([start[0], right, right], [start[1], 2.9, top], color=color, linewidth=width, zorder=1)
+    sheet.plot([left, right], [WEIGHT, WEIGHT], color=color, linewidth=2, zorder=1)
+    sheet.add_patch(Circle((right, WEIGHT), 0.2, facecolor="white", edgecolor=color, linewidth=2, zorder=2))
+    label(sheet, right, WEIGHT, "×", zorder=3)
+    angle = radians(270 + 28 * (number - 3))
+    arrow(sheet, (right, top), (NOW + RADIUS * cos(angle), CONTEXT + RADIUS * sin(angle)), color, width)
+
+
+def decoder(sheet: Axes) -> None:
+    """One word at each step, from the state before, the word before and the context; what comes later is paler."""
+    target = [(6.0, "<start>"), (NOW, "lupus"), (11.5, "magnus"), (14.25, "puellam")]
+    for step, (x, text) in enumerate(target):
+        color = GREEN if step < 2 else tint(GREEN, 0.55)
+        node(sheet, x, DECODER, f"$s_{step}$", color)
+        word(sheet, x, WRITTEN, text, GREY if step == 0 else color)
+        if step:
+            arrow(sheet, (x, DECODER + RADIUS), (x, WRITTEN - 0.35), color)
+        later = GREEN if step == 0 else tint(GREEN, 0.55)
+        arrow(sheet, (x + RADIUS, DECODER), (min(x + 2.75 - RADIUS, 15.1), DECODER), later)
+        if step < 3:  # the word before
+            arrow(
+                sheet, (x + 0.85, WRITTEN - 0.2), (x + 2.75 - 0.45, DECODER + 0.45), GREY if step == 0 else later, 1.2
+            )
+    label(sheet, 15.4, DECODER, "…", fontsize=22)
+    label(sheet, 5.0, WRITTEN, "the word before", "right", color=GREY, fontsize=15)
+    # the first state is what the encoder ends with; the query is the state before
+    sheet.plot([0.5, 0.5, 5.0], [2.45, DECODER, DECODER], color=BLUE, linewidth=2)
+    arrow(sheet, (5.0, DECODER), (6.0 - RADIUS, DECODER), BLUE)
+    label(sheet, 0.8, 8.5, "$s_0$: where the encoder ends", "left", color=BLUE, fontsize=15)
+    look = {"arrowstyle": "-|>", "mutation_scale": 18, "linestyle": "--", "linewidth": 2, "color": GREEN}
+    look |= {"connectionstyle": "arc3,rad=0.32", "shrinkA": 0, "shrinkB": 0}
+    sheet.add_patch(FancyArrowPatch((5.8, DECODER - RADIUS), (2.7, SCORE + 0.4), **look))
+    label(sheet, 2.75, 6.6, "query $s_0$", "right", color=GREEN, weight="bold")
 
 
 def alignment_matrices() -> Figure:

@@ -26,6 +26,8 @@ def difference(name, folder):
     "name",
     [
         "encoder-decoder-attention.png",
+        "attention-by-hand.png",
+        "transformer-block.png",
         "transformer-animated-explanation.png",
         pytest.param("transformer-animated-explanation.gif", marks=pytest.mark.slow),
         pytest.param("jalammarBERT-language-modeling-masked-lm.png", marks=pytest.mark.slow),
