@@ -82,16 +82,18 @@ def lesson_loop(rows: list, test: list, precision: str = "", compiled: str = "")
     run = partial(run_cells, "3-bert")
     names = {"rows": rows, "test": test, "classes": torchnlp.CLASSES, "bert_model": ENCODER, "MAX_SEQ_LEN": 96}
     tokenizer = transformers.BertTokenizer.from_pretrained(ENCODER)
-    ids = ("imports", "seed", "special", "pad-bert", "similar-batches", "load-model", "parameters", "freeze")
-    names = run(*ids, tokenizer=tokenizer, **names)
+    names = run("imports", "course-imports", "seed", tokenizer=tokenizer, **names)
+    if precision:
+        names["has_bf16"] = lambda: precision == "bf16"
+    names = run("precision", "special", "pad-bert", "similar-batches", "load-model", "parameters", **names)
+    names = run("freeze", "train-mode", "freeze-choice", "last-layer", "two-parts", "lower-part", **names)
     start = time.perf_counter()
     names["lengths"] = [len(ids) for ids in tokenizer([text for _, text in rows]).input_ids]
     iterations = {"iterations = 500": f"iterations = {len(rows) // BATCH_SIZE}"}
-    names = run("batches", "loader", "schedules", "settings", changes=iterations, **names)
+    names = run("batches", "loader", "schedules", "settings", "optimizer", changes=iterations, **names)
     if compiled:
-        names["model"] = torch.compile(names["model"])
-    changes = {'enabled=device.type == "cuda"': f"enabled={precision == 'bf16'}"} if precision else None
-    names = run("train", changes=changes, **names)
+        names |= {part: torch.compile(names[part]) for part in ("below", "above")}
+    names = run("train", **names)
     seconds = time.perf_counter() - start
     return seconds, float(run("predict", "accuracy", **names)["accuracy"])
 

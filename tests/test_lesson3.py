@@ -86,20 +86,64 @@ def test_freeze_lower_freezes_exactly_that_and_can_be_undone(small_bert):
 ROWS = [(1, "peace talks"), (2, "late goal wins the cup"), (3, "shares fall"), (4, "new chip"), (2, "match drawn")]
 
 
-def test_the_training_loop_reports_means_per_text_and_passes_the_mask(small_bert, pad_bert):
+FUNCTIONS = ("precision", "freeze", "train-mode", "last-layer", "two-parts", "lower-part")
+
+
+@pytest.fixture
+def parts(small_bert, pad_bert):
+    """What the lesson computes logits with, in float32, of the small BERT, two of whose three layers are frozen."""
+    names = run_cells("3-bert", "imports", "course-imports") | {"has_bf16": lambda: False, "tqdm": lambda x, **_: x}
+    return run_cells("3-bert", *FUNCTIONS, **names, model=small_bert, pad_bert=pad_bert, FREEZE=2)
+
+
+def test_both_parts_together_give_logits_and_gradients_of_the_library(small_bert, parts):
+    labels, ids, mask = parts["pad_bert"](ROWS)
+    assert mask.min() == 0
+    for start in range(3):
+        embeddings, *layers = [small_bert.bert.embeddings, *small_bert.bert.encoder.layer[:start]]
+        hidden = parts["below"](embeddings, *layers, ids=ids, mask=mask)
+        assert hidden.shape == (*ids.shape, 16)
+        results = []
+        for logits in (parts["above"](small_bert, hidden, mask, start), small_bert(ids, attention_mask=mask).logits):
+            small_bert.zero_grad()
+            torch.nn.functional.cross_entropy(logits, labels).backward()
+            results.append([logits, *(p.grad.clone() for p in small_bert.parameters() if p.grad is not None)])
+        assert len(results[0]) == len(results[1]) > 50
+        for ours, theirs in zip(*results, strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_only_what_learns_has_dropout(small_bert, parts):
+    for count, frozen in ((0, [False] * 4), (2, [True, True, True, False]), (3, [True] * 4)):
+        parts["freeze_lower"](small_bert, count)
+        parts["train_mode"](small_bert)
+        bert = small_bert.bert
+        assert [not part.training for part in (bert.embeddings, *bert.encoder.layer)] == frozen
+        assert small_bert.training and bert.pooler.training and small_bert.dropout.training
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_the_frozen_part_is_kept_in_half_precision_where_the_device_has_it(small_bert, parts, native):
+    names = run_cells("3-bert", "lower-part", **parts | {"has_bf16": lambda: native})
+    kept = [p for part in names["lower_part"](small_bert) for p in part.parameters()]
+    own = [small_bert.bert.embeddings, *small_bert.bert.encoder.layer[:2]]
+    assert {p.dtype for p in kept} == {torch.bfloat16 if native else torch.float32}
+    assert {p.dtype for p in small_bert.parameters()} == {torch.float32}  # what is saved stays whole
+    assert (names["lower_part"](small_bert) == own) == (not native)
+
+
+def test_the_training_loop_reports_means_per_text_and_passes_the_mask(small_bert, parts):
     """With a learning rate of zero the figures of the loop are those of one pass over the rows."""
-    calls = []
-    small_bert.register_forward_pre_hook(lambda _, args, kwargs: calls.append(kwargs), with_kwargs=True)
-    optimizer = torch.optim.SGD(small_bert.parameters(), lr=0.0)
-    names = run_cells(
-        "3-bert", "train", torch=torch, tqdm=lambda x: x, model=small_bert, device=torch.device("cpu"),
-        train_loader=DataLoader(ROWS, batch_size=2, collate_fn=pad_bert), report_freq=3,
-        optimizer=optimizer, scheduler=torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0),
-    )  # fmt: skip
-    assert [call["attention_mask"].shape for call in calls] == [
-        call["labels"].shape + (w,) for call, w in zip(calls, (7, 4, 4), strict=True)
-    ]
-    labels, texts, mask = pad_bert(ROWS)
+    masks = []
+    small_bert.bert.encoder.layer[0].register_forward_pre_hook(lambda _, inputs: masks.append(inputs[1]))
+    names = parts | {
+        "train_loader": DataLoader(ROWS, batch_size=2, collate_fn=parts["pad_bert"]), "report_freq": 3,
+        "learning_rate": 0.0, "learning": list(small_bert.parameters()), "warm_up_slow_down": lambda _: 1.0,
+        "lower": [small_bert.bert.embeddings, *small_bert.bert.encoder.layer[:2]],
+    }  # fmt: skip
+    names = run_cells("3-bert", "optimizer", "train", **names)
+    assert [mask.shape for mask in masks] == [(2, 1, 1, 7), (2, 1, 1, 4), (1, 1, 1, 4)]
+    labels, texts, mask = parts["pad_bert"](ROWS)
     whole = small_bert(texts, attention_mask=mask, labels=labels)
     ((step, loss, accuracy),) = names["history"]
     assert step == 3
@@ -107,23 +151,37 @@ def test_the_training_loop_reports_means_per_text_and_passes_the_mask(small_bert
     assert accuracy == pytest.approx((whole.logits.argmax(1) == labels).float().mean().item())
 
 
-def test_predict_keeps_the_order_of_the_rows_and_the_training_state_out(small_bert, pad_bert):
-    names = run_cells(
-        "3-bert", "predict", torch=torch, tqdm=lambda x, **_: x, pad_bert=pad_bert, device=torch.device("cpu")
-    )
+def test_norms_and_biases_are_not_decayed_and_a_second_run_has_a_schedule_of_its_own(small_bert, parts):
+    learning = list(small_bert.parameters())
+    names = parts | {"learning": learning, "learning_rate": 1e-3, "warm_up_slow_down": lambda step: 1 / (step + 1)}
+    start_training = run_cells("3-bert", "optimizer", **names)["start_training"]
+    for _ in range(2):
+        optimizer, scheduler = start_training()
+        matrices, vectors = optimizer.param_groups
+        assert all(p.dim() > 1 for p in matrices["params"]) and matrices["weight_decay"] == 0.01
+        assert all(p.dim() == 1 for p in vectors["params"]) and vectors["weight_decay"] == 0.0
+        assert len(matrices["params"]) + len(vectors["params"]) == len(learning)
+        assert scheduler.get_last_lr() == [1e-3, 1e-3]
+        optimizer.step()
+        scheduler.step()
+
+
+def test_predict_keeps_the_order_of_the_rows_and_the_training_state_out(small_bert, parts):
+    names = run_cells("3-bert", "predict", **parts)
     small_bert.train()
-    scores = names["predict"](small_bert, ROWS, batch_size=2)
-    assert not small_bert.training and not scores.requires_grad
-    for row, score in zip(ROWS, scores, strict=True):
-        _, texts, mask = pad_bert([row])
-        assert torch.allclose(score, small_bert(texts, attention_mask=mask).logits[0], atol=1e-5)
+    logits = names["predict"](small_bert, ROWS, batch_size=2)
+    assert not small_bert.training and not logits.requires_grad
+    for row, ours in zip(ROWS, logits, strict=True):
+        _, texts, mask = parts["pad_bert"]([row])
+        assert torch.allclose(ours, small_bert(texts, attention_mask=mask).logits[0], atol=1e-5)
 
 
-def test_schedules_start_and_end_where_they_should():
-    names = run_cells("3-bert", "schedules", iterations=500)
+@pytest.mark.parametrize("iterations", [500, 10, 3, 1])
+def test_schedules_start_and_end_where_they_should_and_go_no_further(iterations):
+    names = run_cells("3-bert", "schedules", iterations=iterations)
     for name, factor in names["schedules"].items():
-        factors = [factor(step) for step in range(501)]
+        factors = [factor(step) for step in range(2 * iterations)]
         assert max(factors) == 1.0 and min(factors) >= 0.0
-        assert factors[-1] == (1.0 if name == "constant" else 0.0)
-    warm_up = [names["warm_up_slow_down"](step) for step in range(50)]
-    assert warm_up == sorted(warm_up) and 0 < warm_up[0] < 0.05
+        assert factors[iterations:] == [1.0 if name == "constant" else 0.0] * iterations
+    warm_up = [names["warm_up_slow_down"](step) for step in range(iterations // 10)]
+    assert warm_up == sorted(warm_up) and all(factor > 0 for factor in warm_up)
