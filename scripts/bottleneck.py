@@ -1,6 +1,6 @@
 """Is the size of the vector the bottleneck? Measured for lesson 1, which shows the figures from bottleneck.json.
 
-python scripts/bottleneck.py            about half an hour on one core; what the file has already is not measured again
+python scripts/bottleneck.py            half an hour on one core; what the file has already is not measured again
 
 Trains the translator of lesson 1, by the lesson's own cells, with one vector and with attention: first with hidden
 states of several sizes, then with one vector and more iterations, each with several seeds.
