@@ -3,10 +3,11 @@
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, scaled_dot_product_attention
+from torch.nn.functional import cross_entropy, one_hot, scaled_dot_product_attention
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 from torchtext.vocab import Vocab
 
@@ -132,13 +133,14 @@ def names(grammar):
     pairs = [grammar["sentence"](3, 12) for _ in range(200)]
     return run_cells(
         "1-attention", "vocabularies", "to-tensors", "encoder", "decoder", "translator", "bahdanau-attention", "fit",
-        "word-accuracy", train_pairs=pairs, random=random, nn=nn, torch=torch, cross_entropy=cross_entropy,
+        "word-accuracy", "dot-product-attention", "dot-translator", "alignment", "mark-errors", "aligned-share",
+        train_pairs=pairs, random=random, nn=nn, np=np, torch=torch, Counter=Counter, cross_entropy=cross_entropy,
         pack_padded_sequence=pack_padded_sequence, pad_packed_sequence=pad_packed_sequence, pad_sequence=pad_sequence,
     )  # fmt: skip
 
 
 def test_a_translation_does_not_depend_on_padding_or_on_its_neighbours(names):
-    for attention in (None, names["AdditiveAttention"](16)):
+    for attention in (None, names["AdditiveAttention"](16), names["DotProductAttention"](16)):
         model = names["Translator"](16, attention)
         source, _ = names["to_tensors"](names["train_pairs"][:8])
         together, _ = model(source, 6)
@@ -147,30 +149,83 @@ def test_a_translation_does_not_depend_on_padding_or_on_its_neighbours(names):
             assert torch.allclose(alone[0], together[row], atol=1e-5)
 
 
-def test_word_accuracy_is_one_for_a_perfect_translation_and_counts_per_length(names):
-    pairs = names["train_pairs"][:50]
-    source, target = names["to_tensors"](pairs)
+class Copyist(nn.Module):
+    """A translator that writes what it is told to write, and looks where it is told to look."""
 
-    def perfect(source, length):
-        return nn.functional.one_hot(target[:, 1:], len(names["latin_ids"])).float(), None
+    def __init__(self, written, positions=None, words=100):
+        super().__init__()
+        self.logits, self.positions, self.targets = one_hot(written, words).float(), positions, []
 
-    accuracy = names["word_accuracy"](perfect, pairs)
+    def forward(self, source, length, target=None):
+        self.targets.append(target)
+        start = 200 * (len(self.targets) - 1)  # of the batch, as word_accuracy makes them
+        logits = self.logits[start : start + len(source), :length]
+        looks = None if self.positions is None else one_hot(self.positions[:, :length], source.shape[1]).unbind(dim=1)
+        return logits, looks
+
+
+def test_word_accuracy_counts_right_words_per_length_over_all_batches(names):
+    pairs = names["train_pairs"] + names["train_pairs"][:50]  # two batches
+    _, target = names["to_tensors"](pairs)
+    accuracy = names["word_accuracy"](Copyist(target[:, 1:]), pairs)
     assert set(accuracy.values()) == {1.0}
-    assert set(accuracy) == {len(english) for english, _, _ in pairs}
-    assert set(names["word_accuracy"](lambda s, n: (torch.zeros(len(s), n, 3), None), pairs).values()) == {0.0}
+    assert list(accuracy) == sorted({len(english) for english, _, _ in pairs})
+    assert set(names["word_accuracy"](Copyist(torch.zeros_like(target[:, 1:])), pairs).values()) == {0.0}
+    first_wrong = target[:, 1:].clone()
+    first_wrong[:, 0] = 0
+    for n, share in names["word_accuracy"](Copyist(first_wrong), pairs).items():
+        latin = [len(latin) for english, latin, _ in pairs if len(english) == n]
+        assert share == pytest.approx(1 - len(latin) / sum(latin))
 
 
-@pytest.mark.parametrize("pooling", ["last state", "average", "attention"])
-def test_a_news_reader_does_not_see_padding(pooling):
+def test_word_accuracy_shows_the_true_words_only_when_it_is_told_to(names):
+    pairs = names["train_pairs"][:20]
+    _, target = names["to_tensors"](pairs)
+    alone, forced = Copyist(target[:, 1:]), Copyist(target[:, 1:])
+    names["word_accuracy"](alone, pairs)
+    names["word_accuracy"](forced, pairs, forced=True)
+    assert alone.targets == [None] and torch.equal(forced.targets[0], target)
+
+
+def test_aligned_share_counts_the_words_that_look_at_their_source_and_are_right(names):
+    pairs = names["train_pairs"][:20]
+    _, target = names["to_tensors"](pairs)
+    places = [torch.tensor([*positions, 0]) for _, _, positions in pairs]  # the end mark may look anywhere
+    positions = pad_sequence(places, batch_first=True)
+    names["test_pairs"] = pairs
+    assert names["aligned_share"](Copyist(target[:, 1:], positions)) == 1
+    assert names["aligned_share"](Copyist(torch.zeros_like(target[:, 1:]), positions)) == 0  # no word is right
+    wrong = positions.clone()
+    wrong[:, 0] = 0  # "the": no Latin word comes from it
+    words = sum(len(latin) for _, latin, _ in pairs)
+    assert names["aligned_share"](Copyist(target[:, 1:], wrong)) == pytest.approx(1 - len(pairs) / words)
+
+
+def test_an_error_is_marked_with_the_true_word(names):
+    names["latin_words"] = list(names["latin_ids"])
+    latin = names["train_pairs"][0][1]
+    written = torch.tensor([names["latin_ids"][word] for word in latin] + [2, 0])
+    assert names["mark_errors"](written, latin) == latin
+    written[0] = 2
+    assert names["mark_errors"](written, latin) == [f"<end> (✗ {latin[0]})", *latin[1:]]
+
+
+KINDS = ["last state", "average of states", "average of words", "attention"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_news_reader_weighs_words_and_no_padding(kind):
     torch.manual_seed(0)
-    vocab = Vocab(Counter("abcdefgh"))
     reader = run_cells(
-        "1-attention", "bahdanau-attention", "news-reader", nn=nn, torch=torch, vocab=vocab, classes="1234"
-    )["NewsReader"](pooling, size=8).eval()
+        "1-attention", "bahdanau-attention", "news-reader",
+        nn=nn, torch=torch, one_hot=one_hot, vocab=Vocab(Counter("abcdefgh")), classes="1234",
+    )["NewsReader"](kind, size=8).eval()  # fmt: skip
     ids = torch.tensor([[2, 3, 4, 5, 1, 1], [6, 7, 8, 9, 2, 3]])  # 1 is <pad>
-    together, alone = reader(ids), reader(ids[:1, :4])
-    assert together.shape == (2, 4)
+    (together, weights), alone = reader.read(ids), reader(ids[:1, :4])
+    assert together.shape == (2, 4) and torch.equal(reader(ids), together)
     assert torch.allclose(together[0], alone[0], atol=1e-6)
-    if pooling == "attention":
-        reader(ids)
-        assert (reader.weights[0, 4:] == 0).all()
+    assert (weights[0, 4:] == 0).all() and torch.allclose(weights.sum(dim=1), torch.ones(2))
+    if kind == "last state":
+        assert weights[0].tolist() == [0, 0, 0, 1, 0, 0]
+    reader.train()(ids).sum().backward()  # no parameter is there that nothing uses
+    assert all(parameter.grad is not None for parameter in reader.parameters())
