@@ -9,6 +9,7 @@ python start.py test       run all tests: units, parity of the languages, every 
 python start.py bench      measure speed and memory, write the tables of the READMEs (an hour; QUICK=1: two minutes)
 python start.py store      run the lessons and store their outputs in the notebooks, before a commit
 python start.py lock       write requirements.lock again, after a change of requirements.txt
+python start.py kit        a folder and a zip file from which the course installs without a network, in build/kit
 python start.py links      ask for every page that the READMEs and the lessons link to
 python start.py support    which systems and Pythons the course can be installed on; writes the table of the READMEs
 python start.py setup      set up, nothing more
@@ -66,6 +67,7 @@ def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
         "test": [*style, pytest],
         "bench": [["scripts/benchmark.py", *(["--quick"] if settings.get("QUICK") else [])]],
         "store": [["scripts/execute.py", "--store", "en"], ["scripts/execute.py", "--store", "ko"]],
+        "kit": [uv, ["scripts/pages.py"], ["scripts/kit.py"]],
         "links": [["scripts/links.py"]],
         "support": [uv, ["scripts/support.py"]],
         "lock": [
@@ -204,7 +206,8 @@ def install(build: str, environment: dict[str, str], lock: int) -> None:
     free = shutil.disk_usage(ROOT).free / 1e9
     if not PYTHON.exists() and free < on_disk:
         raise Refused(f"set-up takes {on_disk} GB on the disk, and only {free:.1f} GB are free")
-    print(f"Setting up in .venv, once: about {gigabytes} GB to download unless pip has them, {on_disk} GB on the disk.")
+    source = "nothing" if "PIP_NO_INDEX" in environment else f"about {gigabytes} GB unless pip has them"
+    print(f"Setting up in .venv, once: {source} to download, {on_disk} GB on the disk.")
     print(f"PyTorch: the {'CUDA' if build == 'cuda' else 'CPU'} build (CPU=1 or CUDA=1 overrule).", flush=True)
     try:
         VENV.mkdir(exist_ok=True)

@@ -20,7 +20,7 @@ CELLS = (
     "topics-models",
 )  # fmt: skip
 DEEP = 8  # blocks, beside the four of the lesson
-DEEP_PARTS = ("nothing", "residual", "layer norm")
+DEEP_PARTS = ("complete", "no residual", "no layer norm")
 
 
 def norm_first(block: type) -> type:
@@ -49,10 +49,10 @@ def measure(seed: int, points: int = 16, epochs: int = 4) -> dict:
         loss = [round(value, 4) for value in lesson["training_curve"](net, points)]
         return {"loss": loss, "accuracy": round(lesson["accuracy"](net, lesson["held_out"], lesson["both_ways"]), 4)}
 
-    parts = {part: figures(lesson["model_without"](part)) for part in lesson["PARTS"]}
-    deep = {part: figures(lesson["model_without"](part, DEEP)) for part in DEEP_PARTS}
+    parts = {part: figures(lesson["model_with"](part)) for part in lesson["PARTS"]}
+    deep = {part: figures(lesson["model_with"](part, DEEP)) for part in DEEP_PARTS}
     net = lesson["Classifier"](2, DEEP, block=norm_first(lesson["Block"])).to(lesson["device"])
-    deep["nothing, norm first"] = figures(net)
+    deep["complete, norm first"] = figures(net)
     topics = {}
     for name, (net, rate) in lesson["topic_models"]().items():
         lesson["train_topics"](net.to(lesson["device"]), rate, epochs)

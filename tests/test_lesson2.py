@@ -1,5 +1,6 @@
 """The functions and classes of lesson 2, as they stand in its cells, against torch, transformers and equations."""
 
+import json
 import math
 import random
 from collections import Counter
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 from torchtext.vocab import Vocab
 
 import torchnlp
-from course.notebooks import code_cells, read, run_cells
+from course.notebooks import ROOT, code_cells, read, run_cells
 
 LAYERS = ("split-heads", "self-attention", "block")
 
@@ -165,8 +166,8 @@ def classifiers(lesson):
     return run_cells("2-transformers", "classifier", "no-residual", "take-away", **names)
 
 
-PARTS = ["nothing", "one head, not 4", "feed-forward 1x, not 4x", "feed-forward", "residual", "layer norm", "scaling",
-         "positions"]  # fmt: skip
+PARTS = ["complete", "one head, not 4", "feed-forward 1x, not 4x", "no feed-forward", "no residual", "no layer norm",
+         "no scaling", "no positions"]  # fmt: skip
 
 
 def test_every_part_that_can_be_taken_away_is_tested(classifiers):
@@ -176,21 +177,21 @@ def test_every_part_that_can_be_taken_away_is_tested(classifiers):
 @pytest.mark.parametrize("part", PARTS)
 def test_the_model_with_a_part_taken_away_lacks_just_that(classifiers, part):
     torch.manual_seed(0)
-    net = classifiers["model_without"](part).eval()
+    net = classifiers["model_with"](part).eval()
     ids = torch.randint(2, 50, (3, 10))
-    if part != "residual":  # without it all words become one, and their order shows little
-        assert torch.allclose(net(ids), net(ids.flip(1)), atol=1e-5) == (part == "positions")
+    if part != "no residual":  # without it all words become one, and their order shows little
+        assert torch.allclose(net(ids), net(ids.flip(1)), atol=1e-5) == (part == "no positions")
     norms = [layer for layer in net.modules() if isinstance(layer, nn.LayerNorm)]
-    assert bool(norms) == (part != "layer norm")
+    assert bool(norms) == (part != "no layer norm")
     for block in net.blocks:
-        assert (block.attention.scale == 1) == (part == "scaling")
+        assert (block.attention.scale == 1) == (part == "no scaling")
         assert block.attention.num_heads == (1 if part == "one head, not 4" else 4)
         assert block.feed_forward[0].out_features == (64 if part == "feed-forward 1x, not 4x" else 256)
-        assert (type(block).__name__ == "NoResidual") == (part == "residual")
+        assert (type(block).__name__ == "NoResidual") == (part == "no residual")
         x = torch.randn(1, 1, 64)
         before = block(x)
         nn.init.normal_(block.feed_forward[2].weight)
-        assert torch.equal(before, block(x)) == (part == "feed-forward")
+        assert torch.equal(before, block(x)) == (part == "no feed-forward")
 
 
 def test_a_classifier_does_not_see_padding(classifiers):
@@ -304,3 +305,12 @@ def test_the_baseline_of_neighbours_counts_pairs(lesson):
     assert math.isclose(probability[b] / probability[d], expected, rel_tol=1e-3)
     assert probability[:2].sum() < 1e-6  # <unk> and <pad> are never guessed
     assert names["frequencies"](read, chosen).softmax(dim=1)[0, a].item() == pytest.approx(3 / 9, abs=1e-4)
+
+
+def test_the_stored_ablation_has_the_parts_and_models_of_the_lesson(classifiers):
+    runs = json.loads((ROOT / "scripts" / "ablation.json").read_text(encoding="utf-8"))["runs"]
+    models = run_cells("2-transformers", "recurrent", "topics-models", **dict(classifiers))["topic_models"]()
+    assert [run["seed"] for run in runs] == list(range(5))
+    for run in runs:
+        assert list(run["parts"]) == list(classifiers["PARTS"]) and list(run["topics"]) == list(models)
+        assert all(len(figures["loss"]) == 16 for figures in (run["parts"] | run["deep"]).values())

@@ -1,0 +1,132 @@
+"""The kit: made whole or not at all, installed without a network, refused by name if anything in it is wrong."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import kit
+from course.notebooks import ROOT
+from tiny_course import MINUTE, is_set_up, make_course
+
+WHEEL = "wheels/torch-2.0-py3-none-any.whl"
+UNSHARE = ["unshare", "-rn"]  # a namespace without a network
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A tiny course in git, with a page and a student's answers in it."""
+    course = make_course(tmp_path / "course")
+    for name in ("build/en/1-attention.html", "build/other.txt", "work/en/answers.ipynb"):
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
+        (course / name).write_text(name)
+    subprocess.run(["git", "init", "-q", course], check=True)
+    subprocess.run(["git", "add", "*.*", "bert"], cwd=course, check=True)
+    subprocess.run(["git", "reset", "-q", "build", "work", "wheels"], cwd=course)
+    monkeypatch.setattr(kit, "ROOT", course)
+    monkeypatch.setattr(kit, "BUILD", course / "build")
+    wheels = course / "wheels"
+    monkeypatch.setattr(kit, "collect_wheels", lambda to: shutil.copytree(wheels, to, dirs_exist_ok=True))
+    return course
+
+
+@pytest.fixture
+def made(course):
+    kit.make([])
+    return course / "build" / "kit"
+
+
+def install(made, folder):
+    offline = UNSHARE if shutil.which("unshare") and not subprocess.call([*UNSHARE, "true"]) else []
+    command = [*offline, sys.executable, made / "install.py", folder]
+    return subprocess.run(command, capture_output=True, text=True, timeout=3 * MINUTE)
+
+
+@pytest.mark.slow
+def test_it_installs_without_a_network_and_again_on_top_of_itself(made, tmp_path):
+    moved = tmp_path / "a stick"
+    with zipfile.ZipFile(made.parent / "kit.zip") as archive:
+        archive.extractall(moved)
+    shutil.rmtree(made)
+    folder = tmp_path / "my course"
+    done = install(moved / "kit", folder)
+    assert done.returncode == 0, done.stderr
+    assert "nothing to download" in done.stdout and f"The course is in {folder}" in done.stdout
+    assert is_set_up(folder) and (folder / "build" / "en" / "1-attention.html").is_file()
+    (folder / "work").mkdir()
+    (folder / "work" / "answers.ipynb").write_text("mine")
+    assert install(moved / "kit", folder).returncode == 0 and (folder / "work" / "answers.ipynb").read_text() == "mine"
+
+
+def test_it_holds_what_git_knows_the_pages_and_all_checksums(made, capsys):
+    files = json.loads((made / "kit.json").read_text(encoding="utf-8"))["files"]
+    assert {name for name in files if "/build/" in name} == {"course/build/en/1-attention.html"}
+    assert {"install.py", "course/start.py", WHEEL} <= set(files)
+    assert not [name for name in files if "work" in name]
+    kit.make([])  # on top of itself
+    assert sorted(path.name for path in made.parent.iterdir()) == ["en", "kit", "kit.zip", "other.txt"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (
+            lambda made: (made / "wheels/torch-2.0-py3-none-any.whl").unlink(),
+            "wheels/torch-2.0-py3-none-any.whl is missing",
+        ),
+        (lambda made: (made / "course/start.py").unlink(), "course/start.py is missing"),
+        (lambda made: (made / "kit.json").unlink(), "this kit is not whole: kit.json is missing"),
+        (lambda made: shutil.rmtree(made / "course"), "course/start.py is missing"),
+        (lambda made: change_a_byte(made / WHEEL), f"{WHEEL} is not the file that was packed"),
+        (lambda made: claim_another_system(made), "the kit has packages for solaris-sparc-3.11"),
+    ],
+)
+def test_a_kit_that_is_not_whole_is_refused_by_name(damage, says, made, tmp_path):
+    damage(made)
+    refused = install(made, tmp_path / "new")
+    assert refused.returncode == 1 and says in refused.stderr and "Traceback" not in refused.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def change_a_byte(file):
+    data = bytearray(file.read_bytes())
+    data[100] ^= 1
+    file.write_bytes(data)
+
+
+def claim_another_system(made):
+    content = json.loads((made / "kit.json").read_text(encoding="utf-8"))
+    (made / "kit.json").write_text(json.dumps(content | {"for": ["solaris-sparc-3.11"]}), encoding="utf-8")
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(made, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").touch()
+    refused = install(made, tmp_path / "photos")
+    assert refused.returncode == 1 and "holds something else" in refused.stderr
+    assert os.listdir(tmp_path / "photos") == ["one.jpg"]
+
+
+def test_an_interrupted_kit_leaves_the_old_one(made, course, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    before = (made / "kit.json").read_bytes()
+    monkeypatch.setattr(kit, "pack", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kit.make([])
+    assert (made / "kit.json").read_bytes() == before
+    assert sorted(path.name for path in made.parent.iterdir()) == ["en", "kit", "kit.zip", "other.txt"]
+
+
+def test_what_no_kit_can_be_made_of_is_said(course, monkeypatch, tmp_path):
+    with pytest.raises(kit.KitError, match="--for=amiga-3.12: expected linux"):
+        kit.make(["amiga-3.12"])
+    monkeypatch.setattr(kit, "ROOT", tmp_path)
+    with pytest.raises(kit.KitError, match="made from a git checkout"):
+        kit.make([])
+    assert (ROOT / "scripts" / "install.py").is_file()
