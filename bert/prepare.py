@@ -68,5 +68,5 @@ def prepare(folder: Path = HERE, restore: bool = False) -> str:
 if __name__ == "__main__":
     try:
         print(prepare(restore="--restore" in sys.argv[1:]))
-    except PrepareError as error:
+    except (PrepareError, OSError) as error:
         sys.exit(f"bert/prepare.py: {error}")

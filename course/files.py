@@ -32,6 +32,7 @@ def atomic_write(folder: str | Path) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    delete_partial(folder, older_than=86_400)  # of a run that was killed
     with tempfile.TemporaryDirectory(dir=folder, prefix=PARTIAL) as name:
         temporary = Path(name)
         yield temporary

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import indent
 
@@ -51,7 +52,9 @@ def execute(notebook: nbformat.NotebookNode, path: Path) -> tuple[nbformat.Noteb
             on_cell_start=show_cell,
         )
         try:
-            client.execute()
+            run_in_a_thread(client)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{path.stem} stopped in the cell {bar.postfix}") from None
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             failure = f"stopped in the cell {bar.postfix}\n{indent(describe(error), '    ')}"
     for cell in notebook.cells:
@@ -59,6 +62,19 @@ def execute(notebook: nbformat.NotebookNode, path: Path) -> tuple[nbformat.Noteb
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return notebook, failure
+
+
+def run_in_a_thread(client: NotebookClient) -> None:
+    """Execute a notebook so that Ctrl-C ends its kernel; in the main thread nbclient would take the signal itself."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = pool.submit(client.execute)
+        try:
+            running.result()
+        except KeyboardInterrupt:
+            kernel = getattr(client.km, "provisioner", None)
+            if kernel and kernel.process:
+                kernel.process.kill()
+            raise
 
 
 def describe(error: Exception) -> str:
@@ -106,11 +122,18 @@ def main(arguments: list[str] | None = None) -> int:
             nbformat.write(notebook, folder / result.name)
         place = f"outputs stored in {result.relative_to(ROOT)}" if options.store else f"page: {page.relative_to(ROOT)}"
         print(f"{lesson}: {seconds:.0f} s, {place}\n{indent(pages.results_of(notebook), '    ')}")
+        if not options.store:
+            pages.write_start_page()
     if not options.store:
-        pages.write_start_page()
         print("start page: build/index.html")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt as stop:
+        print(f"{stop}; what was finished before is kept", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        sys.exit(f"scripts/execute.py: {error}; what was finished before is kept")

@@ -8,6 +8,7 @@ MathJax and reveal.js come from installed packages and are written into each fil
 import base64
 import copy
 import re
+import sys
 from functools import cache
 from html import escape
 from importlib.metadata import files
@@ -139,4 +140,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"scripts/pages.py: {error}")

@@ -95,6 +95,20 @@ def test_outputs_are_stored_unless_the_lesson_fails(course, monkeypatch, capsys)
     assert not list(course.rglob("index.html"))
 
 
+def test_ctrl_c_says_where_it_stopped_and_keeps_what_was_finished(course, capsys):
+    interrupt = "import os, signal, time\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(600)"
+    bad = course / "notebooks" / "en" / "2-bad.ipynb"
+    notebook = nbformat.read(bad, as_version=4)
+    notebook.cells[-1].source = interrupt
+    nbformat.write(notebook, bad)
+    with pytest.raises(KeyboardInterrupt, match="2-bad stopped in the cell load"):
+        execute.main(["en"])
+    build = course / "build" / "en"
+    assert outputs(build / "1-good.ipynb")["numbers"] and (build / "2-bad.html").read_text() == "of an earlier run"
+    assert "en/1-good.html" in (course / "build" / "index.html").read_text(encoding="utf-8")
+    assert [path.name for path in build.iterdir() if path.name.startswith(".")] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
