@@ -12,7 +12,7 @@ import inspect
 import tomllib
 from pathlib import Path
 
-from course.exercises import lesson1, lesson2, lesson3  # noqa: F401 (they put their checks into EXERCISES)
+from course.exercises import lesson1, lesson2, lesson3, lesson4  # noqa: F401 (they put their checks into EXERCISES)
 from course.exercises.answers import EXERCISES, Mistake, find_gaps, keep_random_numbers, one_line
 from course.language import here
 
