@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+import decoder
 import layers
 import masked
 import transformer
@@ -29,6 +30,8 @@ PICTURES = {
     "transformer-animated-explanation.gif": layers.animation,
     "transformer-animated-explanation.png": layers.still,
     "jalammarBERT-language-modeling-masked-lm.png": masked.masked_words,
+    "cross-attention.png": decoder.cross_attention,
+    "key-value-cache.png": decoder.cache,
 }
 
 

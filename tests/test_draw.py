@@ -29,6 +29,8 @@ def difference(name, folder):
         "attention-by-hand.png",
         "transformer-block.png",
         "transformer-animated-explanation.png",
+        "cross-attention.png",
+        "key-value-cache.png",
         pytest.param("transformer-animated-explanation.gif", marks=pytest.mark.slow),
         pytest.param("jalammarBERT-language-modeling-masked-lm.png", marks=pytest.mark.slow),
     ],
