@@ -45,14 +45,13 @@ def draw(name: str, folder: Path) -> None:
     """Draw the picture of this name and write it into `folder`: the same bytes on every run."""
     with style.context(STYLE, after_reset=True):
         picture = PICTURES[name]()
-        if isinstance(picture, Figure):
-            picture.savefig(folder / name, metadata={"Software": None})  # not the version of matplotlib
-        else:
-            frames = [pixels(figure) for figure in picture]
-            some = Image.fromarray(np.concatenate(frames[::8]))
-            palette = some.quantize(128, Image.Quantize.MAXCOVERAGE)  # one for all: the file stays small
-            first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-            first.save(folder / name, save_all=True, append_images=others, duration=125, loop=0)
+        frames = [pixels(figure) for figure in ([picture] if isinstance(picture, Figure) else picture)]
+    few = Image.fromarray(np.concatenate(frames[::8])).quantize(128, Image.Quantize.MAXCOVERAGE)
+    if len(frames) == 1:
+        few.save(folder / name, optimize=True)
+        return
+    first, *others = [frame.quantize(palette=few, dither=Image.Dither.NONE) for frame in frames]
+    first.save(folder / name, save_all=True, append_images=others, duration=125, loop=0)
 
 
 def main() -> None:

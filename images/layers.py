@@ -39,7 +39,7 @@ def layers(layer: int, targets: list[int], stage: int, progress: float, caption:
             symbol = does if level else f"+ $p_{i}$"
             color = COLORS[level] if reached or active else tint(COLORS[level], 0.4)
             node(sheet, x, LEVELS[level], symbol, color, 0.35 if reached else 0, size=18)
-            if 0 < level < layer or active:
+            if 0 < level < layer or (level and active):
                 lines(sheet, level, i, stage if level == layer else DONE, progress)
     for level in range(1, layer + 1):
         offers(sheet, level, targets, stage if level == layer else DONE)
