@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+import charts
 import layers
 import masked
 import transformer
@@ -29,6 +30,7 @@ PICTURES = {
     "transformer-animated-explanation.gif": layers.animation,
     "transformer-animated-explanation.png": layers.still,
     "jalammarBERT-language-modeling-masked-lm.png": masked.masked_words,
+    "cost-of-training.png": charts.cost_of_training,
 }
 
 

@@ -26,10 +26,9 @@ import transformers
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.hf_argparser import HfArg
 
-import cost
 import torchnlp
 from checkpoints import check, delete_other_checkpoints, last_checkpoint, other_settings, start_run
-from course import finetuning
+from course import cost, finetuning
 from course.files import atomic_write, sha256, write_json
 from course.finetuning import has_bf16, layers_of
 

@@ -17,10 +17,9 @@ import matplotlib.pyplot as plt
 import torch
 import transformers
 
-import cost
 import finetune
 import torchnlp
-from course import finetuning
+from course import cost, finetuning
 from course.notebooks import ROOT, run_cells
 
 ENCODER = str(ROOT / "bert")
