@@ -340,6 +340,15 @@ def test_a_run_learns_and_leaves_a_model_and_its_metrics(one):
 
 
 @pytest.mark.slow
+def test_a_dry_run_forecasts_the_run_and_leaves_nothing(one, tmp_path):
+    printed = finish([*ONE, "--dry-run"], tmp_path / "model")
+    found = re.search(r"forecast for 320 rows, passes: 1, fp32:\n(\S+) s of training .*, (\S+) GB", printed)
+    assert 0.2 < float(found[1]) / metrics(one)["seconds"] < 5  # other programs may compute at the same time
+    assert "an assumption, not a measurement" in printed and 0.3 < float(found[2]) < 3
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
 def test_only_layers_that_are_not_frozen_have_changed_and_the_model_names_the_classes(one):
     before, after = load_file(ROOT / "bert" / "model.safetensors"), load_file(one / "model.safetensors")
     pairs = {name: (before[name.removeprefix("bert.")], after[name]) for name in after if name.startswith("bert.")}
