@@ -16,7 +16,7 @@ from torchnlp import device
 # NVIDIA H100 Tensor Core GPU data sheet, SXM: 1,979 TFLOP/s in bfloat16 with sparsity, half of it without.
 GPU, GPU_PEAK = "H100", 989e12
 GPU_EFFICIENCY = 0.3  # assumed: the share of the peak that short texts reach in BERT-base
-BASIS, OFFICIAL_ROWS = "rows 4000", 120_000  # the run from which all others are forecast
+BASIS, OFFICIAL_ROWS = ("rows 1000", "rows 4000"), 120_000  # the runs from which all others are forecast
 SCALING = 0.9  # assumed: the share that is left of eight times as many operations per second
 
 
@@ -66,18 +66,29 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
+def start_and_rate(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """The seconds that any run takes, and operations per second after them, of two runs: each (operations, seconds)."""
+    (fewer, shorter), (more, longer) = sorted([one, other])
+    if more == fewer or longer <= shorter:  # the same run twice, or a disturbed one: all in proportion
+        return 0.0, more / longer
+    rate = (more - fewer) / (longer - shorter)
+    start = max(0.0, shorter - fewer / rate)
+    return start, more / (longer - start)
+
+
 def forecasts(runs: dict[str, dict]) -> dict[str, dict]:
     """What the cost model says, from runs on this machine: {name: {"seconds", "operations", "train_rows"}}.
 
-    `checks` has for each run the seconds that `BASIS` alone would have forecast; `official` those for 120,000 rows with
-    our model and with BERT-base, on this machine and on GPUs.
+    `checks` has for each run the seconds that the two runs of `BASIS` alone would have forecast; `official` those for
+    120,000 rows with our model and with BERT-base, on this machine and on GPUs.
     """
-    basis = BASIS if BASIS in runs else next(iter(runs))
-    rate, official = runs[basis]["operations"] / runs[basis]["seconds"], {}
-    for name in (basis, "base"):
+    basis = BASIS if set(BASIS) <= set(runs) else [name for name in runs if name.startswith("rows")][:2]
+    start, rate = start_and_rate(*((runs[name]["operations"], runs[name]["seconds"]) for name in basis))
+    checks = {name: start + run["operations"] / rate for name, run in runs.items()}
+    official = {}
+    for name in (basis[-1], "base"):
         factor = OFFICIAL_ROWS / runs[name]["train_rows"]
         operations = runs[name]["operations"] * factor
-        official[name] = {"operations": operations, "here": runs[name]["seconds"] * factor}
+        official[name] = {"operations": operations, "here": start + (runs[name]["seconds"] - start) * factor}
         official[name] |= {"gpu": gpu_seconds(operations), "gpus": gpu_seconds(operations, 8)}
-    checks = {name: run["operations"] / rate for name, run in runs.items()}
-    return {"rate": rate, "checks": checks, "official": official}
+    return {"start": start, "rate": rate, "checks": checks, "official": official}

@@ -18,7 +18,7 @@ def cost_of_training() -> Figure:
     for axes, (kind, xlabel) in zip(figure.subplots(1, 2), titles.items(), strict=True):
         names = [name for name in runs if name.split()[0] == kind]
         x = [int(name.split()[1]) for name in names]
-        axes.plot(x, [forecast[name] for name in names], "--", color=VERMILLION, label="forecast from 4,000 rows")
+        axes.plot(x, [forecast[name] for name in names], "--", color=VERMILLION, label="forecast")
         axes.plot(x, [runs[name]["seconds"] for name in names], "o", color=BLUE, markersize=9, label="measured")
         axes.set(xlabel=xlabel, ylabel="seconds", xscale="log", yscale="log")
         axes.set_xticks(x, [f"{value:,}" for value in x], minor=False)

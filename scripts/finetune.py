@@ -116,18 +116,22 @@ def train(
 
 def forecast(model, tokenizer, rows: list, options: ModelArguments, args: transformers.TrainingArguments) -> None:
     """Train on a few of the rows, as the run would, and print what all of them will take, here and elsewhere."""
-    keeps, batch_size = keeps_hidden(model, options, args, len(rows)), args.per_device_train_batch_size
-    sample = rows[: 24 * batch_size * args.gradient_accumulation_steps]
+    keeps = keeps_hidden(model, options, args, len(rows))
+    batch_size = args.per_device_train_batch_size * args.gradient_accumulation_steps
+    few, many = rows[: 8 * batch_size], rows[: 40 * batch_size]
     args.save_strategy, args.disable_tqdm = "no", True
     with tempfile.TemporaryDirectory() as args.output_dir, contextlib.redirect_stdout(io.StringIO()):
-        train(model, tokenizer, sample, keeps, options, args)  # the first steps are slower
-        _, took = train(model, tokenizer, sample, keeps, options, args)
-    seconds, operations = (took[name] / len(sample) * len(rows) for name in ("seconds", "operations"))
+        took = [
+            train(model, tokenizer, part, keeps, options, args)[1] for part in (few, few, many)
+        ]  # the first is slower
+    start, rate = cost.start_and_rate(*((run["operations"], run["seconds"]) for run in took[1:]))
+    operations = took[2]["operations"] / len(many) * len(rows)
+    seconds = start + operations / rate
     kept = len(rows) * options.max_length * model.config.hidden_size * (2 if args.bf16 else 4) * keeps
     precision, gigabytes = "bf16" if args.bf16 else "fp32", (cost.peak_memory() + kept) / 1e9
     print(f"forecast for {len(rows):,} rows, passes: {args.num_train_epochs:g}, {precision}:")
     print(f"{cost.duration(seconds)} of training on this machine, {gigabytes:.1f} GB of memory at most")
-    print(f"{operations / 1e12:,.1f} x 10^12 operations, {operations / seconds / 1e9:,.0f} x 10^9 of them in a second")
+    print(f"{operations / 1e12:,.1f} x 10^12 operations, {rate / 1e9:,.0f} x 10^9 of them in a second")
     gpus = " and ".join(f"{cost.duration(cost.gpu_seconds(operations, count))} on {count}" for count in (1, 8))
     print(f"{gpus} {cost.GPU} at {cost.GPU_EFFICIENCY:.0%} of the peak (an assumption, not a measurement)")
 

@@ -37,18 +37,26 @@ def test_what_is_kept_is_computed_once():
     assert twice - kept == 4 * cost.layer_operations(24, 96, 30)
 
 
-def test_forecasts_are_in_proportion_to_operations():
-    runs = {"rows 4000": (20, 4e12, 4000), "rows 16000": (90, 16e12, 16_000), "base": (30, 9e12, 1000)}
+def test_forecasts_grow_with_operations_after_a_start_that_any_run_takes():
+    runs = {"rows 1000": (3, 1e12, 1000), "rows 4000": (9, 4e12, 4000), "rows 16000": (30, 16e12, 16_000)}
+    runs |= {"base": (21, 5e12, 1000)}
     names = ("seconds", "operations", "train_rows")
     found = cost.forecasts({name: dict(zip(names, run, strict=True)) for name, run in runs.items()})
-    assert found["checks"] == {"rows 4000": 20, "rows 16000": 80, "base": 45}
+    assert (found["start"], found["rate"]) == (1, 0.5e12)
+    assert found["checks"] == {"rows 1000": 3, "rows 4000": 9, "rows 16000": 33, "base": 11}
     ours, base = found["official"].values()
-    assert ours["here"] == 600 and base["here"] == 3600
+    assert ours["here"] == 241 and base["here"] == 2401
     assert ours["gpu"] == pytest.approx(120e12 / (989e12 * 0.3))
     assert ours["gpu"] / ours["gpus"] == pytest.approx(8 * cost.SCALING)
 
 
-def test_a_forecast_for_four_times_the_rows_was_right_within_15_percent():
+def test_disturbed_runs_and_one_run_twice_are_extrapolated_in_proportion():
+    assert cost.start_and_rate((4.0, 2.0), (4.0, 2.0)) == (0, 2)
+    assert cost.start_and_rate((1.0, 5.0), (4.0, 4.0)) == (0, 1)
+    assert cost.start_and_rate((1.0, 0.1), (4.0, 4.0)) == (0, 1)  # the start is not below 0
+
+
+def test_a_forecast_for_16000_rows_from_1000_and_4000_was_right_within_15_percent():
     runs = json.loads((ROOT / "scripts" / "benchmark.json").read_text())["cost"]
     forecast = cost.forecasts(runs)["checks"]["rows 16000"]
     assert forecast == pytest.approx(runs["rows 16000"]["seconds"], rel=0.15)
