@@ -96,8 +96,9 @@ def add_hidden(examples: list[dict], model: torch.nn.Module, count: int, half: b
             mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in ids], batch_first=True).to(device)
             ids = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(device)
             hidden = model.base_model(ids, attention_mask=mask).last_hidden_state
-            for example, rows in zip(part, hidden.to(torch.bfloat16 if half else torch.float32).cpu(), strict=True):
-                example["hidden"] = rows[: len(example["input_ids"])].clone()
+            hidden = hidden.to(torch.bfloat16 if half else torch.float32).cpu()
+            for example, rows in zip(part, hidden, strict=True):  # of similar length: hardly any padding is kept
+                example["hidden"] = rows[: len(example["input_ids"])]
 
 
 def pad_hidden(batch: list[dict]) -> dict[str, torch.Tensor]:

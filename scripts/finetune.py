@@ -130,7 +130,7 @@ def forecast(model, tokenizer, rows: list, options: ModelArguments, args: transf
     kept = len(rows) * options.max_length * model.config.hidden_size * (2 if args.bf16 else 4) * keeps
     precision, gigabytes = "bf16" if args.bf16 else "fp32", (cost.peak_memory() + kept) / 1e9
     print(f"forecast for {len(rows):,} rows, passes: {args.num_train_epochs:g}, {precision}:")
-    print(f"{cost.duration(seconds)} of training on this machine, {gigabytes:.1f} GB of memory at most")
+    print(f"{cost.duration(seconds)} of training on this machine, about {gigabytes:.1f} GB of memory at the peak")
     print(f"{operations / 1e12:,.1f} x 10^12 operations, {rate / 1e9:,.0f} x 10^9 of them in a second")
     gpus = " and ".join(f"{cost.duration(cost.gpu_seconds(operations, count))} on {count}" for count in (1, 8))
     print(f"{gpus} {cost.GPU} at {cost.GPU_EFFICIENCY:.0%} of the peak (an assumption, not a measurement)")
