@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+import charts
 import decoder
 import layers
 import masked
@@ -32,6 +33,7 @@ PICTURES = {
     "jalammarBERT-language-modeling-masked-lm.png": masked.masked_words,
     "cross-attention.png": decoder.cross_attention,
     "key-value-cache.png": decoder.cache,
+    "cost-of-training.png": charts.cost_of_training,
 }
 
 

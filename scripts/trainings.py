@@ -1,12 +1,12 @@
-"""Four ways to fine-tune BERT on the same rows, which benchmark.py compares.
+"""Ways to fine-tune BERT on the same rows, which benchmark.py compares.
 
-python scripts/trainings.py NAME [fp32|bf16 [compiled]]    train once, print the figures as JSON in the last line
+python scripts/trainings.py NAME [--seed 0]    train once, print the figures as JSON in the last line
 
 Each function returns the seconds of training, tokenizing included, and the accuracy on the test rows, from 0 to 1.
 """
 
+import argparse
 import json
-import re
 import sys
 import tempfile
 import time
@@ -19,32 +19,51 @@ import transformers
 
 import finetune
 import torchnlp
-from course import finetuning
+from course import cost, finetuning
 from course.notebooks import ROOT, run_cells
 
 ENCODER = str(ROOT / "bert")
 BATCH_SIZE = 8  # of the original loop and of lesson 3
+FREEZE, LEARNING_RATE, MAX_LENGTH = 4, 3e-4, 96  # of lesson 3
 ONE_EPOCH = ["--num-train-epochs=1", "--save-strategy=no"]  # of finetune.py, without checkpoints
+CHANGES = ("mask", "similar_length", "freezing", "evaluation_mode", "bf16", "last_layer_at_cls")
 
 
-def original_loop(rows: list, test: list) -> tuple[float, float]:
-    """The loop that this course started from: no mask, any lengths in a batch, everything learns, graphs pile up."""
+def original_loop(rows: list, test: list, *changes: str) -> tuple[float, float]:
+    """The loop that this course started from: no mask, any lengths in a batch, everything learns, graphs pile up.
+
+    `changes` are those of CHANGES that are made to it. The batches of similar length hold 96 pieces of a text at most.
+    """
     tokenizer = transformers.BertTokenizer.from_pretrained(ENCODER)
     model = transformers.BertForSequenceClassification.from_pretrained(ENCODER, num_labels=4).to(torchnlp.device)
+    cut = {"truncation": True, "max_length": MAX_LENGTH} if "similar_length" in changes else {}
+    half = partial(
+        torch.autocast, torchnlp.device.type, torch.bfloat16, enabled="bf16" in changes and finetuning.has_bf16()
+    )
 
     def pad(batch):
-        pieces = [torch.tensor(tokenizer.encode(text)) for _, text in batch]
+        pieces = [torch.tensor(tokenizer.encode(text, **cut)) for _, text in batch]
         labels = torch.tensor([label - 1 for label, _ in batch], device=torchnlp.device)
-        return labels, torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True).to(torchnlp.device)
+        ids = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True).to(torchnlp.device)
+        return labels, ids, (ids != tokenizer.pad_token_id).long() if "mask" in changes else None
 
-    loader = torch.utils.data.DataLoader(rows, batch_size=BATCH_SIZE, collate_fn=pad, shuffle=True)
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-5)
-    model.train()
     start = time.perf_counter()
-    for step, (labels, ids) in enumerate(loader):
+    how = {"batch_size": BATCH_SIZE, "shuffle": True}
+    if "similar_length" in changes:
+        lengths = [len(ids) for ids in tokenizer([text for _, text in rows], **cut).input_ids]
+        order = finetuning.similar_order(lengths, 1, BATCH_SIZE, seed=torch.initial_seed())
+        how = {"batch_sampler": torch.tensor(order).view(-1, BATCH_SIZE).tolist()}
+    if "freezing" in changes:
+        finetuning.freeze_lower(model, FREEZE, dropout="evaluation_mode" not in changes)
+    if "last_layer_at_cls" in changes:
+        finetuning.last_layer_at_cls(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE if "freezing" in changes else 2e-5)
+    model.train()
+    for step, (labels, ids, mask) in enumerate(torch.utils.data.DataLoader(rows, collate_fn=pad, **how)):
         if step % 50 == 0:  # here it printed their means
             total_loss = total_correct = 0
-        loss, logits = model(ids, labels=labels)[:2]
+        with half():
+            loss, logits = model(ids, attention_mask=mask, labels=labels)[:2]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -52,9 +71,9 @@ def original_loop(rows: list, test: list) -> tuple[float, float]:
         total_correct += (logits.argmax(dim=1) == labels).float().mean()
     seconds = time.perf_counter() - start
     model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), half():
         loader = torch.utils.data.DataLoader(test, batch_size=BATCH_SIZE, collate_fn=pad)
-        hits = sum((model(ids).logits.argmax(dim=1) == labels).sum().item() for labels, ids in loader)
+        hits = sum((model(ids, mask).logits.argmax(dim=1) == labels).sum().item() for labels, ids, mask in loader)
     return seconds, hits / len(test)
 
 
@@ -66,7 +85,9 @@ def plain_trainer(rows: list, test: list) -> tuple[float, float]:
         start = time.perf_counter()
         trainer = transformers.Trainer(
             transformers.BertForSequenceClassification.from_pretrained(ENCODER, num_labels=4),
-            transformers.TrainingArguments(folder, num_train_epochs=1, save_strategy="no", use_cpu=not finetune.on_gpu),
+            transformers.TrainingArguments(
+                folder, num_train_epochs=1, save_strategy="no", use_cpu=not finetune.on_gpu, seed=torch.initial_seed()
+            ),
             processing_class=tokenizer,
             train_dataset=tokenize(rows),
             compute_metrics=finetuning.compute_metrics,
@@ -76,13 +97,14 @@ def plain_trainer(rows: list, test: list) -> tuple[float, float]:
         return seconds, trainer.evaluate(tokenize(test))["eval_accuracy"]
 
 
-def lesson_loop(rows: list, test: list, precision: str = "", compiled: str = "") -> tuple[float, float]:
+def lesson_loop(rows: list, test: list, precision: str = "", compiled: bool = False) -> tuple[float, float]:
     """The cells of lesson 3 as they stand, or in another precision ("fp32", "bf16"), or compiled."""
     plt.switch_backend("agg")  # plots are drawn, no window opens
-    run = partial(run_cells, "3-bert")
-    names = {"rows": rows, "test": test, "classes": torchnlp.CLASSES, "bert_model": ENCODER, "MAX_SEQ_LEN": 96}
+    run, seed = partial(run_cells, "3-bert"), torch.initial_seed()
+    names = {"rows": rows, "test": test, "classes": torchnlp.CLASSES, "bert_model": ENCODER, "MAX_SEQ_LEN": MAX_LENGTH}
     tokenizer = transformers.BertTokenizer.from_pretrained(ENCODER)
     names = run("imports", "course-imports", "seed", tokenizer=tokenizer, **names)
+    torch.manual_seed(seed)
     if precision:
         names["has_bf16"] = lambda: precision == "bf16"
     names = run("precision", "special", "pad-bert", "similar-batches", "load-model", "parameters", **names)
@@ -98,43 +120,40 @@ def lesson_loop(rows: list, test: list, precision: str = "", compiled: str = "")
     return seconds, float(run("predict", "accuracy", **names)["accuracy"])
 
 
-def finetune_script(rows: list, test: list, precision: str = "", compiled: str = "") -> tuple[float, float]:
-    """Trainer with the settings of lesson 3: finetune.py, which reads the same rows from TORCHNLP_DATA."""
-    bf16 = precision == "bf16" if precision else finetune.on_gpu  # by default as the lesson
+def finetune_script(rows: list, test: list, compiled: bool = False) -> tuple[float, float]:
+    """finetune.py with the batches of lesson 3, one pass; it reads the same rows from TORCHNLP_DATA."""
     with tempfile.TemporaryDirectory() as output:
         sys.argv = ["finetune.py", *ONE_EPOCH, "--output-dir", output, f"--per-device-train-batch-size={BATCH_SIZE}"]
-        sys.argv += [f"--bf16={bf16}", f"--torch-compile={bool(compiled)}"]
+        sys.argv += [f"--torch-compile={compiled}", f"--seed={torch.initial_seed()}"]
         finetune.main()
         metrics = json.loads((Path(output) / "metrics.json").read_text())
     return metrics["seconds"], metrics["accuracy"]
 
 
-TRAININGS = {function.__name__: function for function in (original_loop, plain_trainer, lesson_loop, finetune_script)}
-VARIANTS = ("fp32", "fp32 compiled", "bf16", "bf16 compiled")
-GPU_VARIANTS = [f"{name} {variant}" for name in ("lesson_loop", "finetune_script") for variant in VARIANTS]
+def ablation_step(rows: list, test: list, last: str) -> tuple[float, float]:
+    """The original loop with all changes up to `last`."""
+    return original_loop(rows, test, *CHANGES[: CHANGES.index(last) + 1])
 
 
-def peak_memory() -> int:
-    """Bytes at the peak: of the GPU where there is one, else of this process."""
-    if finetune.on_gpu:
-        return torch.cuda.max_memory_allocated()
-    if sys.platform == "linux":  # where ru_maxrss also knows the peak of the process that started this one
-        return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
-    import resource  # not on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
+TRAININGS = {"original_loop": original_loop} | {name: partial(ablation_step, last=name) for name in CHANGES}
+TRAININGS |= {"lesson_loop": lesson_loop, "lesson_loop_fp32": partial(lesson_loop, precision="fp32")}
+TRAININGS |= {"plain_trainer": plain_trainer, "finetune_script": finetune_script}
+if finetune.on_gpu:
+    TRAININGS |= {"lesson_loop_compiled": partial(lesson_loop, compiled=True)}
+    TRAININGS |= {"finetune_script_compiled": partial(finetune_script, compiled=True)}
 
 
 def main() -> None:
-    name, *variant = sys.argv[1:] or [""]
-    if name not in TRAININGS:
-        sys.exit(f"trainings.py: expected one of {', '.join(TRAININGS)}, not {name!r}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=TRAININGS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     transformers.logging.set_verbosity_error()
     rows, test, _, _ = torchnlp.load_dataset()
-    torch.manual_seed(0)
-    seconds, accuracy = TRAININGS[name](rows, test, *variant)
+    torch.manual_seed(options.seed)
+    seconds, accuracy = TRAININGS[options.name](rows, test)
     figures = {"seconds": seconds, "rows_per_second": len(rows) / seconds, "accuracy": accuracy}
-    print(json.dumps(figures | {"gigabytes": peak_memory() / 1e9}))
+    print(json.dumps(figures | {"gigabytes": cost.peak_memory() / 1e9}))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import trainings
 from course.notebooks import ROOT
 
 ROWS = [(1 + i % 4, f"{topic} story, number {i}") for i, topic in enumerate(["war", "goal", '"bank"', "한글"] * 20)]
-SIZES = {"runs": 1, "rows": 16, "few_rows": 8, "test_rows": 8, "vocabulary_rows": 20}
+SIZES = {"runs": 2, "seeds": 2, "rows": 16, "few_rows": 8, "test_rows": 8, "many_rows": 20}
+SIZES |= {"cost_rows": [8], "cost_lengths": [32]}
 
 
 @pytest.fixture
@@ -22,9 +23,11 @@ def few_rows(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["original_loop", "plain_trainer", "lesson_loop fp32", "finetune_script fp32"])
+@pytest.mark.parametrize(
+    "name", ["original_loop", "last_layer_at_cls", "plain_trainer", "lesson_loop", "finetune_script"]
+)
 def test_every_training_runs_and_gives_all_figures(name, few_rows, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["trainings.py", *name.split()])
+    monkeypatch.setattr(sys, "argv", ["trainings.py", name, "--seed", "1"])
     trainings.main()
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(figures) == {"seconds", "rows_per_second", "accuracy", "gigabytes"}
@@ -38,10 +41,10 @@ def test_a_command_that_fails_ends_the_measurement_with_its_error():
 
 
 def test_vocabularies_are_timed_on_rows_that_are_read_back_as_written(tmp_path):
-    benchmark.write_rows(tmp_path / "vocabulary", ROWS, ROWS[:8])
-    assert torchnlp.load_dataset(root=tmp_path / "vocabulary")[:2] == (ROWS, ROWS[:8])
-    for contestant in benchmark.contestants("vocabulary", tmp_path).values():
-        assert 0 < contestant()["seconds"] < 5
+    benchmark.write_rows(tmp_path / "many", ROWS, ROWS[:8])
+    assert torchnlp.load_dataset(root=tmp_path / "many")[:2] == (ROWS, ROWS[:8])
+    for contestant in benchmark.contestants("vocabulary", SIZES, tmp_path).values():
+        assert 0 < contestant(seed=0)["seconds"] < 5
 
 
 def test_processes_share_one_batch_and_stay_off_the_gpu(tmp_path, monkeypatch):
@@ -54,70 +57,105 @@ def test_processes_share_one_batch_and_stay_off_the_gpu(tmp_path, monkeypatch):
         (output / "metrics.json").write_text('{"seconds": 2, "rows_per_second": 8, "accuracy": 0.5, "loss": 1}')
 
     monkeypatch.setattr(benchmark, "output_of", output_of)
-    for contestant in benchmark.contestants("processes", tmp_path).values():
-        assert contestant() == {"seconds": 2, "rows_per_second": 8, "accuracy": 0.5}
+    for contestant in benchmark.contestants("processes", SIZES, tmp_path).values():
+        assert contestant(seed=0) == {"seconds": 2, "rows_per_second": 8, "accuracy": 0.5}
     rows = str(tmp_path / "few_rows")  # then threads and GPUs
     assert seen == [(None, "16", rows, "1", ""), (None, "16", rows, "2", ""), ("2", "8", rows, "1", "")]
 
 
-def test_contestants_are_interleaved_and_medians_taken():
-    order, figures = [], {"a": [5, 1, 3], "b": [9, 9, 2]}
-    functions = {name: lambda name=name: order.append(name) or {"seconds": figures[name].pop()} for name in figures}
-    assert benchmark.interleaved(3, functions, "") == {"a": {"seconds": 3}, "b": {"seconds": 9}}
-    assert order == ["a", "b"] * 3
+@pytest.fixture
+def measured(few_rows, tmp_path, monkeypatch):
+    """A benchmark that measures nothing: main(*options), and the names of its runs, one of which may fail."""
+    readme, order = tmp_path / "README.md", []
+    readme.write_text("Before\n<!-- make bench -->\nold\n<!-- end of make bench -->\nAfter\n")
+    names = {"import": ["torch", "torchnlp"], "ablation": list(trainings.TRAININGS), "lessons": ["1-attention"]}
 
+    def contestants(part, sizes, folder):
+        def figures(name, seed):
+            order.append((name, seed))
+            if (name, seed) == order[0] and order.count(order[0]) == 3:
+                raise ZeroDivisionError
+            return {"seconds": 60 + seed, "rows_per_second": 1, "accuracy": seed / 2, "gigabytes": 1}
 
-def test_each_part_is_saved_at_once_and_completes_only_figures_of_the_same_settings(few_rows, tmp_path, monkeypatch):
-    saved, seconds = json.loads(benchmark.FIGURES.read_text()), dict.fromkeys(benchmark.PARTS, 1)
-    rest = {"rows_per_second": 1, "accuracy": 1, "gigabytes": 1}
+        return {name: lambda seed, name=name: figures(name, seed) for name in names[part]}
 
-    def contestants(part, folder):  # measure nothing
-        return {name: lambda: rest | {"seconds": 60 / seconds[part]} for name in saved[part]}
+    changes = {"ROOT": tmp_path, "READMES": {"ko": readme.name}, "FIGURES": tmp_path / "benchmark.json", "FULL": SIZES}
+    changes |= {"RUNS": tmp_path / "build", "PARTS": tuple(names), "QUICK": SIZES, "contestants": contestants}
+    for name, value in changes.items():
+        monkeypatch.setattr(benchmark, name, value)
 
     def main(*options):
         monkeypatch.setattr(sys, "argv", ["benchmark.py", *options])
         benchmark.main()
 
-    readme, file = tmp_path / "README.md", tmp_path / "benchmark.json"
-    changes = {"ROOT": tmp_path, "READMES": {"ko": readme.name}, "FIGURES": file, "FULL": SIZES, "QUICK": SIZES}
-    for name, value in (changes | {"contestants": contestants}).items():
-        monkeypatch.setattr(benchmark, name, value)
-    begin, end = "Before\n<!-- make bench -->\n", "\n<!-- end of make bench -->\nAfter\n"
-    readme.write_text(f"{begin}old{end}")
-    main("--quick")
-    assert not file.exists() and readme.read_text() == f"{begin}old{end}"
-    seconds["processes"] = 0
+    return main, order, names
+
+
+def test_each_run_is_saved_at_once_and_a_second_start_goes_on(measured, tmp_path):
+    main, order, names = measured
+    main("--count", "3")  # interleaved: all contestants with the first seed, then with the second
+    assert order == [("torch", 0), ("torchnlp", 0), ("torch", 1)]
+    figures = json.loads(benchmark.FIGURES.read_text())
+    assert figures["import"]["torchnlp"]["seconds"] == 60 and "ablation" not in figures
+    main("--only", "ablation")
+    main()
+    assert len(order) == len(set(order)) == 2 * sum(map(len, names.values()))
+    figures = json.loads(benchmark.FIGURES.read_text())
+    assert figures["ablation"]["mask"]["accuracy"] == [0, 0.5] and figures["lessons"]["1-attention"]["seconds"] == 60.5
+    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert readme.startswith("Before\n") and readme.endswith("\nAfter\n") and benchmark.tables(figures, "ko") in readme
+
+
+def test_an_error_loses_nothing(measured, monkeypatch):
+    main, order, _ = measured
+    monkeypatch.setattr(benchmark, "measure_run", lambda function, seed: 1 / (2 - len(order)) and function(seed=seed))
     with pytest.raises(ZeroDivisionError):
         main()
-    first = json.loads(file.read_text())
-    assert [part for part in benchmark.PARTS if part in first] == ["import", "vocabulary", "training"]
-    seconds.update(processes=2, training=3)
-    with pytest.raises(SystemExit, match="no figures yet of: lessons"):
-        main("--only", "processes")
-    main("--only", "lessons")
-    complete = json.loads(file.read_text())
-    assert complete["processes"]["two_processes"]["seconds"] == 30
-    assert {name: complete[name] for name in first} == first
-    assert readme.read_text(encoding="utf-8") == begin + benchmark.tables(complete, "ko") + end
+    assert sorted(file.name for file in (benchmark.RUNS / "import").iterdir()) == ["torch-0.json", "torchnlp-0.json"]
+
+
+def test_quick_writes_nothing_and_other_settings_are_refused(measured, monkeypatch, tmp_path):
+    main, _, _ = measured
+    monkeypatch.setattr(benchmark, "PARTS", ("import", "lessons"))
+    main("--quick")
+    assert not benchmark.FIGURES.exists() and not benchmark.RUNS.exists()
+    assert "old" in (tmp_path / "README.md").read_text()
+    main("--count", "1")
+    monkeypatch.setattr(benchmark, "FULL", SIZES | {"few_rows": 4})
+    with pytest.raises(SystemExit, match=r"other settings \({'few_rows': 4}\)"):
+        main()
     monkeypatch.setattr(benchmark, "FULL", SIZES | {"rows": 1000})
-    with pytest.raises(SystemExit, match=r"other settings \({'rows': 1000}\); leave out --only"):
-        main("--only", "import")
     with pytest.raises(SystemExit, match="80 rows to train and 8 to test: use AG News"):
         main()
-    assert json.loads(file.read_text()) == complete
+
+
+def test_seconds_come_from_undisturbed_runs_and_accuracies_from_all(measured):
+    good, sizes = {"seconds": 10, "gigabytes": 1, "accuracy": 0.5, "threads": 2, "others": 0.0}, SIZES | {"cores": 2}
+    runs = [good, good | {"seconds": 99, "others": 0.9}, good | {"seconds": 77, "threads": 1, "accuracy": 0.7}]
+    for name in trainings.TRAININGS:
+        assert benchmark.summary("ablation", sizes, benchmark.RUNS) is None
+        for seed, run in enumerate(runs):
+            benchmark.write_json(benchmark.RUNS / "ablation" / f"{name}-{seed}.json", run)
+    found = benchmark.summary("ablation", sizes, benchmark.RUNS)["mask"]
+    assert found == {"accuracy": [0.5, 0.5, 0.7], "seconds": [10], "gigabytes": 1}
+
+
+def test_what_other_programs_compute_is_noticed(monkeypatch):
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
+    machine, own = iter([(100, 5), (125, 20)]), {"x": 1}
+    monkeypatch.setattr(benchmark, "computed_seconds", lambda: next(machine))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert benchmark.measure_run(lambda seed: own, 0) == {"x": 1, "threads": 2, "others": 1.0}
 
 
 @pytest.mark.parametrize("language", benchmark.READMES)
 def test_the_readme_shows_the_saved_figures(language):
     figures = json.loads(benchmark.FIGURES.read_text())
     readme = (ROOT / benchmark.READMES[language]).read_text(encoding="utf-8")
-    assert figures["runs"] >= 3 and benchmark.MARKED.findall(readme) == [benchmark.tables(figures, language)]
+    assert benchmark.MARKED.findall(readme) == [benchmark.tables(figures, language)]
 
 
-def test_a_gpu_gets_its_rows_in_the_table(monkeypatch, tmp_path):
+def test_a_gpu_is_named_in_the_tables():
     figures = json.loads(benchmark.FIGURES.read_text()) | {"device": "Some GPU"}
-    monkeypatch.setattr(torchnlp, "device", benchmark.torch.device("cuda"))
-    figures["training"] = dict.fromkeys(benchmark.contestants("training", tmp_path), figures["training"]["lesson_loop"])
-    shown = benchmark.tables(figures, "en")
-    assert len(figures["training"]) == 12 and "on Some GPU;" in shown and "(`finetune.py`), fp32 |" in shown
-    assert "| **the loop of lesson 3**, bf16, compiled |" in shown
+    assert "on Some GPU." in benchmark.tables(figures, "en")
