@@ -20,9 +20,14 @@ def cost_of_training() -> Figure:
         x = [int(name.split()[1]) for name in names]
         axes.plot(x, [forecast[name] for name in names], "--", color=VERMILLION, label="forecast")
         axes.plot(x, [runs[name]["seconds"] for name in names], "o", color=BLUE, markersize=9, label="measured")
-        axes.set(xlabel=xlabel, ylabel="seconds", xscale="log", yscale="log")
-        axes.set_xticks(x, [f"{value:,}" for value in x], minor=False)
-        axes.set_xticks([], minor=True)
+        axes.set(xscale="log", yscale="log")
+        axes.set_xlabel(xlabel, fontsize=16)
+        axes.set_ylabel("seconds", fontsize=16)
+        low, high = axes.get_ylim()
+        y = [value for value in (2, 5, 10, 20, 50, 100, 200) if low < value < high]
+        for axis, ticks in ((axes.xaxis, x), (axes.yaxis, y)):
+            axis.set_ticks(ticks, [f"{value:,}" for value in ticks])
+            axis.set_ticks([], minor=True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=14)
         axes.tick_params(labelsize=14)

@@ -238,7 +238,7 @@ def tables(figures: dict, language: str) -> str:
     """The figures in Markdown; parts that were not measured are left out."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"mean": mean, "median": median, "stdev": lambda x: stdev(x) if len(x) > 1 else 0.0}
+    environment.filters |= {"mean": mean, "median": median, "stdev": stdev}
     environment.filters["duration"] = cost.duration
     words = tomllib.loads((TEMPLATES / f"benchmark.{language}.toml").read_text(encoding="utf-8"))
     forecasts = cost.forecasts(figures["cost"]) if "cost" in figures else {}
