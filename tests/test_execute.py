@@ -1,6 +1,7 @@
 """scripts/execute.py, which `make` runs: tiny notebooks of our own, each in a real kernel."""
 
 import re
+import signal
 
 import nbformat
 import pytest
@@ -101,8 +102,12 @@ def test_ctrl_c_says_where_it_stopped_and_keeps_what_was_finished(course, capsys
     notebook = nbformat.read(bad, as_version=4)
     notebook.cells[-1].source = interrupt
     nbformat.write(notebook, bad)
-    with pytest.raises(KeyboardInterrupt, match="2-bad stopped in the cell load"):
-        execute.main(["en"])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt, match="2-bad stopped in the cell load"):
+            execute.main(["en"])
+    finally:
+        signal.signal(signal.SIGINT, before)
     build = course / "build" / "en"
     assert outputs(build / "1-good.ipynb")["numbers"] and (build / "2-bad.html").read_text() == "of an earlier run"
     assert "en/1-good.html" in (course / "build" / "index.html").read_text(encoding="utf-8")

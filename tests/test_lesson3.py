@@ -6,7 +6,7 @@ import torch
 import transformers
 from torch.utils.data import DataLoader
 
-from course.notebooks import ROOT, run_cells
+from course.notebooks import ROOT, code_cells, read, run_cells
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +185,24 @@ def test_schedules_start_and_end_where_they_should_and_go_no_further(iterations)
         assert factors[iterations:] == [1.0 if name == "constant" else 0.0] * iterations
     warm_up = [names["warm_up_slow_down"](step) for step in range(iterations // 10)]
     assert warm_up == sorted(warm_up) and all(factor > 0 for factor in warm_up)
+
+
+@pytest.mark.slow
+def test_a_model_of_berts_size_goes_through_the_lesson(tmp_path, tokenizer, monkeypatch):
+    """12 layers, 768 wide, random weights: layers to freeze, rates and sizes follow from the model."""
+    config = transformers.BertConfig(vocab_size=len(tokenizer))
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    monkeypatch.chdir(ROOT / "notebooks" / "en")
+    monkeypatch.setenv("TORCHNLP_DATA", "sample")
+    monkeypatch.delenv("COURSE_CLAIMS", raising=False)  # nobody claims that random weights read
+    cells = [cell.id for cell in code_cells(read("en", "3-bert"))]
+    cells = [id for id in cells if not id.startswith(("prepare-bert", "exercise", "check", "progress", "explain"))]
+    few = {
+        '"../../bert"': repr(str(tmp_path)), "iterations = 500": "iterations = 20", "[:4000]": "[:160]",
+        "train, test, classes, vocab = load_dataset()":
+            "train, test, classes, vocab = load_dataset(); train, test = train[:240], test[:40]",
+    }  # fmt: skip
+    names = run_cells("3-bert", *cells[: cells.index("occlude")], changes=few, tqdm=lambda x, **_: x)
+    assert names["FREEZE"] == 8 and names["learning_rate"] == 1.5e-4 and len(names["lower"]) == 9
+    assert names["millions"](names["model"]) > 100 and len(names["predicted"]) == 40

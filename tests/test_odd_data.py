@@ -185,8 +185,9 @@ def test_a_page_reads_no_printed_text_as_a_formula(odd_notebook, show):
 def test_a_class_without_test_rows_leaves_an_empty_line_in_report_and_confusion(capsys):
     drawn, classes = [], ["World", "Sports", "Business", "Sci/Tech"]
     names = {"classification_report": classification_report, "confusion_matrix": confusion_matrix, "classes": classes}
+    names |= {"np": np, "expected": np.array([0, 1, 2]), "predicted": np.array([0, 1, 1])}
     names["plot_heatmap"] = lambda shares, *rest: drawn.append(shares)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run_cells("3-bert", "report", "confusion", expected=np.array([0, 1, 2]), predicted=np.array([0, 1, 1]), **names)
+        run_cells("3-bert", "report", "confusion", **names)
     assert classes[3] in capsys.readouterr().out and drawn[0].shape == (4, 4)

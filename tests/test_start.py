@@ -41,11 +41,14 @@ def test_sets_up_once_and_anew_when_what_is_needed_or_asked_for_changes(course):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
 def test_killed_at_any_moment_the_same_command_sets_up(course):
-    for seconds, kill in [(0.3, os.killpg), (2, os.killpg), (4, os.kill)]:  # the last one leaves pip alive
+    ready = course / ".venv" / ".ready"
+    for seconds, kill in [(0, os.killpg), (0.5, os.killpg), (1, os.kill)]:  # the last one leaves its programs alive
         with subprocess.Popen(**command(course, "setup"), start_new_session=True) as killed:
+            while not ready.exists() and killed.poll() is None:
+                time.sleep(0.02)
             time.sleep(seconds)
             kill(killed.pid, signal.SIGKILL)
-    assert (course / ".venv" / ".ready").read_text() == start.UNFINISHED
+    assert ready.read_text() == start.UNFINISHED
     again = run(course, "setup")
     assert again.returncode == 0, again.stderr
     assert "Making .venv anew: the last set-up did not end" in again.stdout and is_set_up(course)
