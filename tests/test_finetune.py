@@ -244,9 +244,7 @@ def test_a_run_learns_and_leaves_a_model_and_its_metrics(one):
 @pytest.mark.slow
 def test_a_dry_run_forecasts_the_run_and_leaves_nothing(one, tmp_path):
     printed = finish([*ONE, "--dry-run"], tmp_path / "model")
-    found = re.search(
-        r"forecast for 320 rows, passes: 1, fp32:\n(\S+) \w+ of training .* about (\S+) GB", printed
-    )
+    found = re.search(r"forecast for 320 rows, passes: 1, fp32:\n(\S+) \w+ of training .* about (\S+) GB", printed)
     assert "an assumption, not a measurement" in printed and float(found[1]) > 0 and 0.3 < float(found[2]) < 3
     assert not (tmp_path / "model").exists()
 
