@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from course.language import SOURCE, language_of
+
 # A warning, a path of the machine, or control characters (colours), in an output that a student sees.
 NOISE = re.compile(r"Warning\b|/(?:home|root|tmp|Users|work|opt)/|\x1b\[")
 ROOT = Path(__file__).parent
@@ -22,14 +24,14 @@ def noise():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """English on the data that TORCHNLP_DATA names, Korean on the offline sample: both paths run end to end.
+    """English on the data that TORCHNLP_DATA names, the translations on the offline sample: both paths run end to end.
 
     What a lesson claims must hold in both (see course/claims.py).
     """
     with pytest.MonkeyPatch.context() as environment:
         if item.path.suffix == ".ipynb":
             environment.setenv("COURSE_CLAIMS", "strict")
-            if "ko" in item.path.relative_to(ROOT).parts:
+            if language_of(item.path.parent) != SOURCE:
                 environment.setenv("TORCHNLP_DATA", "sample")
         return (yield)
 

@@ -3,7 +3,7 @@
 python start.py            set up, run every lesson from top to bottom, leave pages in build/
 python start.py lab        open working copies of the lessons in JupyterLab; they are kept in work/
 python start.py edit       open the lessons themselves, to change the course
-python start.py slides     every lesson, in both languages, as one HTML file to project, in build/slides/
+python start.py slides     every lesson, in each language, as one HTML file to project, in build/slides/
 python start.py check      style and the quick tests, in a minute: no notebook, no training, no browser
 python start.py test       run all tests: units, parity of the languages, every notebook
 python start.py bench      measure speed and memory, write the tables of the READMEs (two hours; QUICK=1: three minutes)
@@ -14,8 +14,9 @@ python start.py links      ask for every page that the READMEs and the lessons l
 python start.py support    which systems and Pythons the course can be installed on; writes the table of the READMEs
 python start.py setup      set up, nothing more
 
-Settings follow as in make: KO=1 takes the Korean lessons, CPU=1 or CUDA=1 that build of PyTorch (by default the one
-that fits the machine). What begins with "-" goes to the program: python start.py lab --port=9000
+Settings follow as in make: KO=1 takes the Korean lessons (and so on for each folder of notebooks/), CPU=1 or CUDA=1
+that build of PyTorch (by default the one that fits the machine). What begins with "-" goes to the program:
+python start.py lab --port=9000
 """
 
 from __future__ import annotations
@@ -52,21 +53,22 @@ class Refused(Exception):
 
 def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
     """{name: what it runs, one after the other, each with the Python of .venv}"""
-    language = "ko" if settings.get("KO") else "en"
+    languages = [path.name for path in sorted((ROOT / "notebooks").glob("[!.]*")) if path.is_dir()]
+    language = [name for name in languages if settings.get(name.upper())][:1]
     style = [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"]]
     uv = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "uv==0.13.9"]
     pytest = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
     return {
         "setup": [],
-        "lessons": [["scripts/execute.py", language]],
-        "lab": [["scripts/lab.py", language]],
-        "edit": [["scripts/lab.py", language, "--edit"]],
+        "lessons": [["scripts/execute.py", *language]],
+        "lab": [["scripts/lab.py", *language]],
+        "edit": [["scripts/lab.py", *language, "--edit"]],
         "slides": [["scripts/pages.py"]],
         "style": style,
         "check": [*style, [*pytest, "tests", "-m", "not slow and not browser"]],
         "test": [*style, pytest],
         "bench": [["scripts/benchmark.py", *(["--quick"] if settings.get("QUICK") else [])]],
-        "store": [["scripts/execute.py", "--store", "en"], ["scripts/execute.py", "--store", "ko"]],
+        "store": [["scripts/execute.py", "--store", name] for name in languages],
         "kit": [uv, ["scripts/pages.py"], ["scripts/kit.py"]],
         "links": [["scripts/links.py"]],
         "support": [uv, ["scripts/support.py"]],

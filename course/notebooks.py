@@ -10,10 +10,11 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from course.language import SOURCE
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-LANGUAGES = sorted(path.name for path in NOTEBOOKS.glob("*") if path.is_dir())
-LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("en/*.ipynb"))
+LESSONS = sorted(path.stem for path in (NOTEBOOKS / SOURCE).glob("*.ipynb"))
 SOLUTIONS = [f"solutions/{lesson}" for lesson in LESSONS]
 
 
@@ -61,7 +62,7 @@ def run_cells(lesson: str, *ids: str, changes: dict[str, str] | None = None, **n
         KeyError: the lesson has no such cell.
         ValueError: a text to be replaced is not there, or there more than once.
     """
-    code = [sources("en", lesson)[id] for id in ids]
+    code = [sources(SOURCE, lesson)[id] for id in ids]
     for old, new in (changes or {}).items():
         if sum(source.count(old) for source in code) != 1:
             raise ValueError(f"expected {old!r} once in the cells {', '.join(ids)} of lesson {lesson}")

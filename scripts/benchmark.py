@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -38,13 +37,14 @@ import torchnlp
 from course import cost
 from course.files import write_json
 from course.finetuning import has_bf16
-from course.notebooks import LANGUAGES, LESSONS, ROOT
+from course.language import LANGUAGES, SOURCE, WORDS, document
+from course.notebooks import LESSONS, ROOT
 from trainings import ENCODER, ONE_EPOCH, TRAININGS
 
 FIGURES = ROOT / "scripts" / "benchmark.json"
 RUNS = ROOT / "build" / "benchmark"
 TEMPLATES = ROOT / "scripts" / "templates"
-READMES = {language: "README.md" if language == "en" else f"README.{language}.md" for language in LANGUAGES}
+READMES = {language: document("README", language) for language in LANGUAGES}
 MARKED = re.compile(r"(?<=<!-- make bench -->\n).*?(?=\n<!-- end of make bench -->)", re.DOTALL)
 PARTS = ("import", "vocabulary", "cost", "processes", "ablation", "lessons")
 FULL = {"runs": 3, "seeds": 5, "rows": 4000, "few_rows": 1600, "test_rows": 3800, "many_rows": 120_000}
@@ -74,7 +74,7 @@ def contestants(part: str, sizes: dict, folder: Path) -> dict[str, Callable[...,
     if part == "processes":
         cases = {"one_process_one_thread": (1, 1), "one_process_two_threads": (1, 2), "two_processes": (2, 1)}
         return {name: partial(finetune_in_processes, folder / "few_rows", *case) for name, case in cases.items()}
-    return {name: partial(timed, output_of, "scripts/execute.py", "en", name) for name in LESSONS}
+    return {name: partial(timed, output_of, "scripts/execute.py", SOURCE, name) for name in LESSONS}
 
 
 def timed(function: Callable, *args, seed: int = 0, **kwargs) -> dict[str, float]:
@@ -240,10 +240,9 @@ def tables(figures: dict, language: str) -> str:
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {"mean": mean, "median": median, "stdev": stdev}
     environment.filters["duration"] = cost.duration
-    words = tomllib.loads((TEMPLATES / f"benchmark.{language}.toml").read_text(encoding="utf-8"))
     forecasts = cost.forecasts(figures["cost"]) if "cost" in figures else {}
     template = environment.get_template("benchmark.md.j2")
-    return template.render(figures=figures, forecasts=forecasts, words=words).strip()
+    return template.render(figures=figures, forecasts=forecasts, words=WORDS[language]["benchmark"]).strip()
 
 
 def write_readmes(figures: dict) -> None:
@@ -265,10 +264,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         with tempfile.TemporaryDirectory() as folder:
-            print(tables(measure(True, None, None, Path(folder)), "en"))
+            print(tables(measure(True, None, None, Path(folder)), SOURCE))
         return
     figures = json.loads(FIGURES.read_text()) if options.tables else measure(False, options.only, options.count, RUNS)
-    print(tables(figures, "en"))
+    print(tables(figures, SOURCE))
     write_readmes(figures)
     if "cost" in figures:
         output_of("images/draw.py", "cost-of-training.png")

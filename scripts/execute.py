@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 import pages
 from course.files import atomic_write
-from course.notebooks import LANGUAGES, LESSONS, NOTEBOOKS, ROOT, SOLUTIONS
+from course.language import LANGUAGES, SOURCE
+from course.notebooks import LESSONS, NOTEBOOKS, ROOT, SOLUTIONS
 
 CELL_TIMEOUT = 1200  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -90,7 +91,7 @@ def describe(error: Exception) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("language", choices=LANGUAGES)
+    parser.add_argument("language", nargs="?", choices=LANGUAGES, default=SOURCE)
     parser.add_argument("lessons", nargs="*", help="such as 3-bert or solutions/3-bert; by default all lessons")
     parser.add_argument("--store", action="store_true", help="store the outputs in the notebooks themselves")
     options = parser.parse_args(arguments)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torchnlp
 from course.files import atomic_write, write_json
+from course.language import SOURCE
 from course.notebooks import LESSONS, ROOT, code_cells, read
 from execute import execute
 
@@ -45,10 +46,10 @@ def write_official_size(folder: Path) -> None:
 
 def run(lesson: str, seed: int) -> dict:
     """Execute an English lesson with another seed: {"seed", "failure", "findings": [[holds, line], ...]}"""
-    notebook = copy.deepcopy(read("en", lesson))
+    notebook = copy.deepcopy(read(SOURCE, lesson))
     for cell in code_cells(notebook):
         cell.source = re.sub(r"\b((?:random\.|manual_)seed)\(0\)", rf"\1({seed})", cell.source)
-    notebook, failure = execute(notebook, ROOT / "notebooks" / "en" / f"{lesson}.ipynb")
+    notebook, failure = execute(notebook, ROOT / "notebooks" / SOURCE / f"{lesson}.ipynb")
     printed = [output.get("text", "") for cell in code_cells(notebook) for output in cell.outputs]
     findings = [[mark.startswith("✓"), line] for text in printed for mark, line in LINE.findall(text)]
     return {"seed": seed, "failure": failure, "findings": findings}

@@ -21,6 +21,7 @@ import zipfile
 from pathlib import Path
 
 from course.files import PARTIAL, delete_partial, sha256
+from course.language import LANGUAGES
 from course.notebooks import ROOT
 
 BUILD = ROOT / "build"
@@ -52,9 +53,8 @@ def copy_course(target: Path) -> None:
     names = [name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
     if not names:
         raise KitError("a kit is made from a git checkout of the course, which this folder is not")
-    pages = [
-        path for path in BUILD.rglob("*") if re.fullmatch(r"(en|ko|slides)/[^/]+|index\.html", relative(path, BUILD))
-    ]
+    built = re.compile(rf"({'|'.join([*LANGUAGES, 'slides'])})/[^/]+|index\.html")
+    pages = [path for path in BUILD.rglob("*") if built.fullmatch(relative(path, BUILD))]
     for path in [ROOT / name for name in names if name] + [path for path in pages if path.is_file()]:
         copy = target / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)

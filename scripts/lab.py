@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from course.files import atomic_write, write_json
+from course.language import LANGUAGES, SOURCE
 
 ROOT = Path(__file__).resolve().parent.parent
 OPENED_BY_LESSONS = ("bert", "images", "scripts")
@@ -81,7 +82,7 @@ def open_lab(folder: Path, start: str, options: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("language", nargs="?", choices=["en", "ko"], default="en")
+    parser.add_argument("language", nargs="?", choices=LANGUAGES, default=SOURCE)
     parser.add_argument("--edit", action="store_true", help="open the lessons themselves")
     parser.add_argument("--copy", action="store_true", help="only copy")
     options, of_jupyter = parser.parse_known_args()

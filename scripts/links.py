@@ -12,7 +12,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from course.notebooks import LANGUAGES, LESSONS, ROOT, SOLUTIONS, read
+from course.language import LANGUAGES
+from course.notebooks import LESSONS, ROOT, SOLUTIONS, read
 
 LINK = re.compile(r"""https?://(?:\([^\s()]*\)|[^\s<>"'`\[\](){}])+""")  # pairs of parentheses belong to it
 TIMEOUT = 15  # seconds

@@ -1,6 +1,6 @@
 """Lessons as self-contained HTML: pages to read, slides to project, a start page. Nothing is loaded from a network.
 
-python scripts/pages.py    every lesson as it is stored, in both languages, as slides in build/slides/
+python scripts/pages.py    every lesson as it is stored, in each language, as slides in build/slides/
 
 MathJax and reveal.js come from installed packages and are written into each file.
 """
@@ -20,6 +20,7 @@ from nbconvert import HTMLExporter, SlidesExporter
 from tqdm import tqdm
 
 from course.files import atomic_write
+from course.language import LANGUAGES, SOURCE, WORDS
 from course.notebooks import LESSONS, NOTEBOOKS, ROOT, read
 
 BUILD = ROOT / "build"
@@ -31,20 +32,6 @@ PACKAGED = {  # {name in the templates: (package, end of the file's path)}
     "reveal_css": ("sphinx-revealjs", "revealjs/dist/reveal.css"),
     "reveal_notes": ("sphinx-revealjs", "plugin/notes/notes.js"),
 }
-WORDS = {  # of pages, slides and start page, in the language of the lesson
-    "en": {
-        "language": "English", "start_page": "All lessons", "word": "slides", "command": "make",
-        "skip": "Skip to the lesson", "plumbing": "code that draws or prints", "unfold": "Show all code",
-        "pause": "Stop the animation", "play": "Play the animation",
-        "previous": "previous slide", "next": "next slide",
-    },
-    "ko": {
-        "language": "한국어", "start_page": "강의 목록", "word": "슬라이드", "command": "make KO=1",
-        "skip": "본문으로 건너뛰기", "plumbing": "그리거나 출력하는 코드", "unfold": "코드 모두 펼치기",
-        "pause": "애니메이션 멈추기", "play": "애니메이션 재생",
-        "previous": "이전 슬라이드", "next": "다음 슬라이드",
-    },
-}  # fmt: skip
 # an animation in a lesson, and beside it the still that takes its place for readers who want no motion
 ALT = r"!\[(?P<alt>(?:(?!\]\().)*)\]"
 ANIMATION = re.compile(ALT + r"\(images/(?P<name>[\w-]+)\.gif\)")
@@ -77,7 +64,7 @@ def export(kind: str, notebook: nbformat.NotebookNode, language: str) -> str:
         language_code=language,
     )
     resources = {name: packaged(*file) for name, file in PACKAGED.items()}
-    resources["words"] = WORDS[language]
+    resources["words"] = WORDS[language]["pages"]
     resources["metadata"] = {"name": title_of(notebook), "path": str(ROOT)}  # where its pictures are looked up
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
@@ -102,8 +89,8 @@ def write_start_page() -> None:
     """Write build/index.html: every page and every deck that is there, with run times and results of the pages."""
     templates = Environment(loader=FileSystemLoader(TEMPLATES / "course"), autoescape=True, trim_blocks=True)
     html = templates.get_template("start.html.j2").render(
-        languages=WORDS,
-        rows=[{language: links(lesson, language) for language in WORDS} for lesson in LESSONS],
+        languages={language: WORDS[language]["language"]["name"] for language in LANGUAGES},
+        rows=[{language: links(lesson, language) for language in LANGUAGES} for lesson in LESSONS],
     )
     with atomic_write(BUILD) as folder:
         (folder / "index.html").write_text(html, encoding="utf-8")
@@ -120,7 +107,9 @@ def links(lesson: str, language: str) -> dict[str, str]:
         "slides": slides if (BUILD / slides).is_file() else "",
         "seconds": f"{notebook.metadata.get('seconds', 0):.0f}",
         "results": results_of(notebook),
-    } | WORDS[language]
+        "command": "make" if language == SOURCE else f"make {language.upper()}=1",
+        "word": WORDS[language]["pages"]["word"],
+    }
 
 
 def results_of(notebook: nbformat.NotebookNode) -> str:
@@ -130,7 +119,7 @@ def results_of(notebook: nbformat.NotebookNode) -> str:
 
 
 def main() -> None:
-    decks = [(lesson, language) for language in WORDS for lesson in LESSONS]
+    decks = [(lesson, language) for language in LANGUAGES for lesson in LESSONS]
     for lesson, language in tqdm(decks, desc="slides", unit="deck"):
         html = export("slides", read(language, lesson), language)
         with atomic_write(BUILD / "slides") as folder:

@@ -1,7 +1,7 @@
 """Where the course can be installed: python scripts/support.py
 
 uv resolves requirements.txt with requirements.lock for each system and Python, taking ready-made packages only. The
-table is printed and written into both READMEs; where it says that the tests run, they run on that machine (CI).
+table is printed and written into the READMEs; where it says that the tests run, they run on that machine (CI).
 """
 
 import datetime
@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from course.files import atomic_write
+from course.language import LANGUAGES, WORDS, document
 from course.notebooks import ROOT
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
@@ -23,18 +24,6 @@ SYSTEMS = {  # {name: (what uv calls it, sys.platform and platform.machine() the
     "macOS 14, Apple silicon": ("aarch64-apple-darwin", "darwin arm64"),
     "macOS, Intel": ("x86_64-apple-darwin", "darwin x86_64"),
 }
-WORDS = {
-    "README.md": {
-        "head": "| system | Python {} |",
-        "date": "Of {date}. *run*: the tests pass there, *resolves*: every package is there, –: no PyTorch {torch}.",
-        "run": "run", "resolves": "resolves", "no": "–",
-    },
-    "README.ko.md": {
-        "head": "| 시스템 | 파이썬 {} |",
-        "date": "{date} 기준. *실행*: 테스트 통과, *설치*: 모든 패키지를 구할 수 있음, –: PyTorch {torch} 없음.",
-        "run": "실행", "resolves": "설치", "no": "–",
-    },
-}  # fmt: skip
 MARKS = "<!-- make support -->", "<!-- end of make support -->"
 
 
@@ -73,9 +62,9 @@ def measure() -> dict[str, list[str]]:
     return table
 
 
-def write(table: dict[str, list[str]], readme: str) -> str:
-    """The table in the language of a README, written into it."""
-    words = WORDS[readme]
+def write(table: dict[str, list[str]], language: str) -> str:
+    """The table in a language, written into its README."""
+    words, readme = WORDS[language]["support"], document("README", language)
     torch = re.search(r"^torch==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)[1]
     lines = [words["date"].format(date=datetime.date.today(), torch=torch), ""]
     lines += [words["head"].format(" | ".join(PYTHONS)), "| --- |" + " --- |" * len(PYTHONS)]
@@ -93,7 +82,7 @@ def main() -> None:
         table = measure()
     except RuntimeError as error:
         sys.exit(f"uv could not ask the package index:\n{error}")
-    print([write(table, readme) for readme in WORDS][0])
+    print([write(table, language) for language in LANGUAGES][0])
 
 
 if __name__ == "__main__":

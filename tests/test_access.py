@@ -4,7 +4,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import pages
-from course.notebooks import LANGUAGES, LESSONS, SOLUTIONS
+from course.language import LANGUAGES, SOURCE, TRANSLATIONS
+from course.notebooks import LESSONS, SOLUTIONS
 
 pytestmark = pytest.mark.browser
 ALL, COLOURS = {}, {"runOnly": ["color-contrast", "link-in-text-block"]}  # the rest does not depend on the scheme
@@ -61,7 +62,7 @@ def test_the_test_sees_a_fault(show):
 
 
 def test_the_keyboard_skips_the_navigation_and_sees_where_it_is(built, show):
-    tab = show(built("page", "en", LESSONS[0]))
+    tab = show(built("page", SOURCE, LESSONS[0]))
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the lesson"
     assert tab.evaluate("document.activeElement.getBoundingClientRect().top") >= 0
@@ -93,7 +94,7 @@ CUT = """(width) => [...document.querySelectorAll("main *")].filter((part) => {
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_nothing_is_cut_off_on_a_phone_at_200_percent_or_on_paper(lesson, built, show):
-    tab = show(built("page", "ko", lesson))
+    tab = show(built("page", TRANSLATIONS[0], lesson))
     tab.evaluate("MathJax.startup.promise")
     for width, medium in ((640, "screen"), (360, "screen"), (700, "print")):  # 700: A4 without its margins
         tab.set_viewport_size({"width": width, "height": 720})

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from course.notebooks import LANGUAGES, LESSONS, code_cells, read
+from course.language import LANGUAGES, SOURCE
+from course.notebooks import LESSONS, code_cells, read
 
 pytestmark = pytest.mark.browser
 
@@ -77,7 +78,7 @@ def test_every_slide_shows_all_of_itself(lesson, language, built, show):
 
 
 def test_a_deck_prints_one_page_for_each_slide(built, show):
-    tab = open_deck(show, built("slides", "ko", LESSONS[0]), "?print-pdf")
+    tab = open_deck(show, built("slides", LANGUAGES[-1], LESSONS[0]), "?print-pdf")
     tab.wait_for_selector(".pdf-page")
     slides = tab.locator("section[data-slide]").count()
     assert tab.locator(".pdf-page").count() == slides > 20
@@ -85,7 +86,7 @@ def test_a_deck_prints_one_page_for_each_slide(built, show):
 
 
 def test_arrows_choose_a_head_and_turn_no_slide(built, show):
-    tab = open_deck(show, built("slides", "en", "2-transformers"))
+    tab = open_deck(show, built("slides", SOURCE, "2-transformers"))
     slide = "section[data-slide='heads-explore-intro']"
     tab.eval_on_selector(slide, "slide => { const {h, v} = Reveal.getIndices(slide); Reveal.slide(h, v); }")
     tab.focus(f"{slide} [data-choose=layer]")

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from torchtext.vocab import Vocab
 
 import torchnlp
+from course.language import SOURCE
 from course.notebooks import ROOT, code_cells, read, run_cells
 
 LAYERS = ("split-heads", "self-attention", "block")
@@ -129,7 +130,7 @@ def test_bert_equals_transformers_for_any_configuration(lesson, seed):
 
 
 def test_the_whole_encoder_can_be_read_in_a_hundred_lines():
-    cells = {cell.id: cell.source for cell in code_cells(read("en", "2-transformers"))}
+    cells = {cell.id: cell.source for cell in code_cells(read(SOURCE, "2-transformers"))}
     assert sum(len(cells[id].splitlines()) for id in (*LAYERS, "embeddings", "bert")) <= 100
 
 

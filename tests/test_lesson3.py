@@ -6,6 +6,7 @@ import torch
 import transformers
 from torch.utils.data import DataLoader
 
+from course.language import SOURCE
 from course.notebooks import ROOT, code_cells, read, run_cells
 
 
@@ -193,10 +194,10 @@ def test_a_model_of_berts_size_goes_through_the_lesson(tmp_path, tokenizer, monk
     config = transformers.BertConfig(vocab_size=len(tokenizer))
     transformers.BertModel(config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    monkeypatch.chdir(ROOT / "notebooks" / "en")
+    monkeypatch.chdir(ROOT / "notebooks" / SOURCE)
     monkeypatch.setenv("TORCHNLP_DATA", "sample")
     monkeypatch.delenv("COURSE_CLAIMS", raising=False)  # nobody claims that random weights read
-    cells = [cell.id for cell in code_cells(read("en", "3-bert"))]
+    cells = [cell.id for cell in code_cells(read(SOURCE, "3-bert"))]
     cells = [id for id in cells if not id.startswith(("prepare-bert", "exercise", "check", "progress", "explain"))]
     few = {
         '"../../bert"': repr(str(tmp_path)), "iterations = 500": "iterations = 20", "[:4000]": "[:160]",

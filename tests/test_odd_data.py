@@ -15,6 +15,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 import pages
 from course import plots
 from course.heads import show_heads
+from course.language import LANGUAGES, SOURCE
 from course.notebooks import ROOT, run_cells
 from torchnlp import encode, load_dataset, offsetify, padify
 
@@ -157,11 +158,11 @@ def test_pages_and_the_start_page_have_no_markup_of_them(odd_notebook, tmp_path,
         cells=[odd_notebook.cells[0], new_code_cell("1", outputs=[new_output("stream", text="1")] * 2)]
     )
     for kind in pages.EXPORTERS:
-        odd, usual = (Tags(pages.export(kind, notebook, "en")) for notebook in (odd_notebook, plain))
+        odd, usual = (Tags(pages.export(kind, notebook, SOURCE)) for notebook in (odd_notebook, plain))
         assert odd.tags.get("img") == usual.tags.get("img") and odd.tags["script"] == usual.tags["script"]
         assert odd.handlers == usual.handlers and "alert(1)" not in "".join(odd.scripts)
     monkeypatch.setattr(pages, "BUILD", tmp_path)
-    for language in pages.WORDS:
+    for language in LANGUAGES:
         (tmp_path / language).mkdir()
         for lesson in pages.LESSONS:
             nbformat.write(odd_notebook, tmp_path / language / f"{lesson}.ipynb")
@@ -175,7 +176,7 @@ def test_pages_and_the_start_page_have_no_markup_of_them(odd_notebook, tmp_path,
 @pytest.mark.browser
 def test_a_page_reads_no_printed_text_as_a_formula(odd_notebook, show):
     odd_notebook.cells.append(new_markdown_cell("A formula: $y^2$"))
-    page = show(pages.export("page", odd_notebook, "en"))
+    page = show(pages.export("page", odd_notebook, SOURCE))
     page.wait_for_selector("mjx-container")
     assert page.locator("mjx-container").count() == 1
     for name in ("script", "formula", "braces"):

@@ -5,7 +5,9 @@ import re
 import pytest
 
 import pages
-from course.notebooks import LANGUAGES, LESSONS, read
+from course.exercises import HINTS
+from course.language import LANGUAGES, SOURCE, WORDS
+from course.notebooks import LESSONS, read
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -19,23 +21,28 @@ def test_nothing_is_loaded_from_outside_and_answers_are_folded(kind, language, b
         styles = "".join(re.findall(r"<style.*?</style>", without_scripts, re.DOTALL))
         assert not re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", styles)
         assert f'<html lang="{language}">' in html
-        answers = re.findall(r"<details><summary>(?:Answer|답)</summary>(.*?)</details>", html, re.DOTALL)
+        summary = "|".join(WORDS[spoken]["pages"]["answer"] for spoken in LANGUAGES)
+        answers = re.findall(rf"<details><summary>(?:{summary})</summary>(.*?)</details>", html, re.DOTALL)
         assert len(answers) >= 4 and all(re.match(r"<b>[a-d]\.</b> .{60}", answer) for answer in answers)
         assert "<details open" not in html
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("folder", ["", "solutions/"])
-def test_a_page_shows_every_cell_even_those_that_slides_leave_out(folder, built):
+def test_a_page_shows_every_cell_even_those_that_slides_leave_out(folder, language, built):
+    solved = {HINTS[spoken]["marks"]["solved"].split()[-1] for spoken in (SOURCE, language)}
     for lesson in LESSONS:
-        html = built("page", "ko", folder + lesson)
-        assert [cell.id for cell in read("ko", folder + lesson).cells if f'id="cell-id={cell.id}"' not in html] == []
-        assert "풀었습니다" in html
+        html, cells = built("page", language, folder + lesson), read(language, folder + lesson).cells
+        assert [cell.id for cell in cells if f'id="cell-id={cell.id}"' not in html] == []
+        assert any(word in html for word in solved)
 
 
-def test_hints_are_on_the_slides_and_not_on_the_pages(built):
-    hint = next(cell.metadata["hint"] for cell in read("ko", LESSONS[0]).cells if "hint" in cell.metadata).split("*")[0]
-    assert hint in built("slides", "ko", LESSONS[0])
-    assert hint not in built("page", "ko", LESSONS[0])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_hints_are_on_the_slides_and_not_on_the_pages(language, built):
+    hint = next(cell.metadata["hint"] for cell in read(language, LESSONS[0]).cells if "hint" in cell.metadata)
+    hint = hint.split("*")[0]
+    assert hint in built("slides", language, LESSONS[0])
+    assert hint not in built("page", language, LESSONS[0])
 
 
 def test_files_of_packages_cannot_end_the_script_they_stand_in_and_missing_ones_are_named():

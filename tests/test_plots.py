@@ -1,7 +1,6 @@
 """The plots of the lessons: what they draw, what they say of it, and what they leave alone."""
 
 import io
-import re
 
 import matplotlib
 import numpy as np
@@ -191,9 +190,3 @@ def test_alt_of_tables_names_the_largest_of_each_row_and_what_lies_around_the_di
 def test_alt_speaks_the_language_of_the_lesson(korean):
     told = alt.bars({"a": 2.0, "b": 1.5}, "accuracy", "Title", "{:.1f}", {}, {})
     assert told == "막대그래프: Title. accuracy: a 2.0, b 1.5. 가장 큰 값: a. 그다음은 b, 차이 0.5."
-
-
-def test_both_languages_have_the_same_words_with_the_same_gaps():
-    gaps = {language: {room: {key: sorted(set(re.findall(r"{\w+}", text))) for key, text in words.items()}
-                       for room, words in rooms.items()} for language, rooms in alt.WORDS.items()}  # fmt: skip
-    assert gaps["en"] == gaps["ko"]

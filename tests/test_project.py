@@ -11,9 +11,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import start
-from course.notebooks import LANGUAGES, LESSONS, ROOT, SOLUTIONS, code_cells, python, read
+import translations
+from course.language import LANGUAGES, SOURCE, TRANSLATIONS, document
+from course.notebooks import LESSONS, ROOT, SOLUTIONS, code_cells, python, read
 
-DOCUMENTS = ["README.md", "README.ko.md", "CONTRIBUTING.md", "docs/teaching.md", "docs/teaching.ko.md"]
+TRANSLATED = translations.documents()  # README and the guides of docs/
+READMES = [document("README", language) for language in LANGUAGES]
+DOCUMENTS = ["CONTRIBUTING.md", *(document(name, language) for name in TRANSLATED for language in LANGUAGES)]
 
 
 def text(name):
@@ -28,36 +32,35 @@ def tracked():
     return [path for path in listed if (ROOT / path).is_file()]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_command_of_the_documents_exists(document):
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_of_the_documents_exists(name):
     targets = {*start.commands({}), "clean"}
     assert targets == {*re.search(r"^COMMANDS := (.*)", text("Makefile"), re.MULTILINE)[1].split(), "clean"}
-    code = "\n".join(re.findall(r"```.*?```|`.*?`", text(document), re.DOTALL))
+    code = "\n".join(re.findall(r"```.*?```|`.*?`", text(name), re.DOTALL))
     assert set(re.findall(r"\bmake ([a-z]+)\b", code)) <= targets
-    for script in re.findall(r"python ([\w/]+\.py)", text(document)):
+    for script in re.findall(r"python ([\w/]+\.py)", text(name)):
         assert (ROOT / script).is_file(), script
-    for link in re.findall(r"\]\((?!http|#)([^)#]+)", text(document)):
-        assert (ROOT / document).parent.joinpath(link).exists(), link
+    for link in re.findall(r"\]\((?!http|#)([^)#]+)", text(name)):
+        assert (ROOT / name).parent.joinpath(link).exists(), link
 
 
 def test_ci_runs_the_test_command_of_the_readme():
-    assert "make test" in text("README.md") and "make test" in text("README.ko.md")
+    assert all("make test" in text(readme) for readme in READMES)
     assert text(".ci/run").rstrip().endswith("make test")
 
 
-@pytest.mark.parametrize("name", ["README", "docs/teaching"])
-def test_both_languages_of_a_document_have_the_same_commands_and_figures(name):
-    english, korean = (text(name + ending) for ending in (".md", ".ko.md"))
-    without_comments = [
-        re.sub(r" *#.*", "", "\n".join(re.findall(r"```.*?```", document, re.DOTALL))) for document in (english, korean)
-    ]
-    assert without_comments[0] == without_comments[1]
-    tables = ["\n".join(re.findall(r"^\|.*$", document, re.MULTILINE)) for document in (english, korean)]
+@pytest.mark.parametrize("language", TRANSLATIONS)
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_a_document_has_the_same_commands_and_figures_in_every_language(name, language):
+    both = [text(document(name, one)) for one in (SOURCE, language)]
+    commands = [re.sub(r" *#.*", "", "\n".join(re.findall(r"```.*?```", one, re.DOTALL))) for one in both]
+    assert commands[0] == commands[1]
+    tables = ["\n".join(re.findall(r"^\|.*$", one, re.MULTILINE)) for one in both]
     tables = [re.findall(r"\d+(?:[.,]\d+)*", table) for table in tables]
     assert tables[0] == tables[1]
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+@pytest.mark.parametrize("readme", READMES)
 def test_the_readme_shows_every_folder_and_module_of_the_house(readme, tracked):
     tree = text(readme).split("```")[-2]
     tops = {path.split("/")[0] + "/" for path in tracked if "/" in path and not path.startswith(".")}

@@ -11,6 +11,7 @@ import pytest
 
 import links
 import support
+from course.language import LANGUAGES, WORDS, document
 from course.notebooks import ROOT
 
 
@@ -49,21 +50,23 @@ def test_a_link_is_broken_only_if_its_server_says_so(answer, kind, monkeypatch, 
 def test_links_are_found_whole_in_documents_and_lessons():
     found = links.links()
     assert "https://arxiv.org/abs/1509.01626" in found
-    assert any(file.startswith("notebooks/ko") for files in found.values() for file in files)
+    assert any(file.startswith(f"notebooks/{LANGUAGES[-1]}") for files in found.values() for file in files)
     assert [address for address in found if address[-1] in ".,;:)]"] == []
     text = "[a](https://x.org/a_(b)) <https://y.org>, https://z.org/q?a=1."
     assert links.LINK.findall(text) == ["https://x.org/a_(b)", "https://y.org", "https://z.org/q?a=1."]
 
 
-def test_the_table_is_written_into_both_readmes_and_nothing_else_changes(monkeypatch, tmp_path):
-    for name in (*support.WORDS, "requirements.txt"):
+def test_the_table_is_written_into_each_readme_and_nothing_else_changes(monkeypatch, tmp_path):
+    readmes = {language: document("README", language) for language in LANGUAGES}
+    for name in (*readmes.values(), "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
     monkeypatch.setattr(support, "ROOT", tmp_path)
     monkeypatch.setattr(support, "resolves", lambda system, python: "windows" in system and python != "3.14")
     table = support.measure()
     assert table["Linux, x86-64"] == ["no"] * 4
-    for readme, words in support.WORDS.items():
-        support.write(table, readme)
+    for language, readme in readmes.items():
+        words = WORDS[language]["support"]
+        support.write(table, language)
         before, text = ((folder / readme).read_text(encoding="utf-8") for folder in (ROOT, tmp_path))
         assert "| Windows, ARM | " + " | ".join([words["resolves"]] * 3 + [words["no"]]) + " |" in text
         for part, mark in ((0, support.MARKS[0]), (1, support.MARKS[1])):

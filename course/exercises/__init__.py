@@ -9,17 +9,16 @@ for each language. A check never raises because of an answer, and leaves the ran
 """
 
 import inspect
-import tomllib
-from pathlib import Path
+from importlib.resources import files
 
 from course.exercises import lesson1, lesson2, lesson3, lesson4  # noqa: F401 (they put their checks into EXERCISES)
 from course.exercises.answers import EXERCISES, Mistake, find_gaps, keep_random_numbers, one_line
-from course.language import here
+from course.language import here, in_each_language
 
 __all__ = ["check", "progress"]
 
 # {language: {number of an exercise: {name: hint}}}, and "any" for hints that fit any exercise
-HINTS = {file.stem: tomllib.loads(file.read_text("utf-8")) for file in Path(__file__).parent.glob("hints/*.toml")}
+HINTS = in_each_language(files("course.exercises") / "hints")
 _marks: dict[str, str] = {}  # of the exercises checked since the notebook was started
 
 
