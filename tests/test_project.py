@@ -140,6 +140,16 @@ def test_imports_run_one_way(tracked):
                 assert imports_of(python(cell.source)) & ROOMS <= {"torchnlp", "course", "bert"}, (lesson, cell.id)
 
 
+def test_code_names_no_language_by_hand(tracked):
+    """A language is a folder of notebooks/; only course/language.py says from which one the others are translated."""
+    named = re.compile("|".join(rf"[\"'/]{language}[\"'/]" for language in LANGUAGES))
+    for path in tracked:
+        if path.endswith((".py", ".js", ".j2", "Makefile")) and not path.startswith("tests/"):
+            lines = re.sub(r'""".*?"""', "", text(path), flags=re.DOTALL).splitlines()
+            found = [line for line in lines if named.search(line.split("#")[0]) and not line.startswith("SOURCE = ")]
+            assert found == [], path
+
+
 def test_no_file_of_code_is_longer_than_350_lines(tracked):
     lengths = {path: len(text(path).splitlines()) for path in tracked if path.endswith((".py", ".js", ".css", ".j2"))}
     assert {path: count for path, count in lengths.items() if count > 350} == {}
