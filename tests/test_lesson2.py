@@ -287,6 +287,30 @@ def test_attention_of_gives_the_weights_of_the_library(lesson):
     assert torch.allclose(weights, torch.cat(reference(ids, output_attentions=True).attentions), atol=1e-6)
 
 
+def test_shares_of_first_find_the_head_that_follows_the_meaning_and_only_that_one():
+    names = run_cells("2-transformers", "it-pairs", "it-shares", torch=torch)
+    meant = {}  # {sentence: the noun that "it" means}
+    for pair in names["pairs_of_sentences"]:
+        sentences, nouns = names["versions"](pair)
+        one, other = (sentence.split() for sentence in sentences)
+        assert one[:-1] == other[:-1] and one[-1] != other[-1]
+        meant |= dict(zip(sentences, nouns, strict=True))
+    assert len(meant) == 48  # no sentence twice
+
+    def attention_of(text):
+        pieces = text.split()
+        weights = torch.full((2, 2, len(pieces), len(pieces)), 1 / len(pieces))
+        weights[1, 0, pieces.index("it"), pieces.index(meant[text])] *= 3
+        return pieces, weights
+
+    names["shares_of_first"].__globals__["attention_of"] = attention_of
+    for pair in names["pairs_of_sentences"]:
+        assert names["shares_of_first"](pair).flatten().tolist() == pytest.approx(
+            [0.5, 0.5, 0.75, 0.5, 0.5, 0.5, 0.25, 0.5]
+        )
+        assert (names["shares_of_first"](pair, "because") == 0.5).all()
+
+
 def test_the_baseline_of_neighbours_counts_pairs(lesson):
     counts = Counter("a b c a b c a d c".split())
     names = run_cells(
