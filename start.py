@@ -10,6 +10,7 @@ python start.py bench      measure speed and memory, write the tables of the REA
 python start.py store      run the lessons and store their outputs in the notebooks, before a commit
 python start.py lock       write requirements.lock again, after a change of requirements.txt
 python start.py kit        a folder and a zip file from which the course installs without a network, in build/kit
+python start.py collect    check the exercises in the notebooks of a class: collect FOLDER=path/to/notebooks
 python start.py links      ask for every page that the READMEs and the lessons link to
 python start.py support    which systems and Pythons the course can be installed on; writes the table of the READMEs
 python start.py setup      set up, nothing more
@@ -70,6 +71,13 @@ def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
         "bench": [["scripts/benchmark.py", *(["--quick"] if settings.get("QUICK") else [])]],
         "store": [["scripts/execute.py", "--store", name] for name in languages],
         "kit": [uv, ["scripts/pages.py"], ["scripts/kit.py"]],
+        "collect": [
+            [
+                "scripts/collect.py",
+                *(f"--language={name}" for name in language),
+                *filter(None, [settings.get("FOLDER")]),
+            ]
+        ],
         "links": [["scripts/links.py"]],
         "support": [uv, ["scripts/support.py"]],
         "lock": [

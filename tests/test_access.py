@@ -3,6 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+import collect
 import pages
 from course.language import LANGUAGES, SOURCE, TRANSLATIONS
 from course.notebooks import LESSONS, SOLUTIONS
@@ -53,6 +54,16 @@ def test_the_start_page_and_the_controls_of_a_deck(built, show, tmp_path, monkey
     assert faults(tab) == []
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"  # now it is dark
     assert tab.get_attribute(".navigate-right", "aria-label") == "다음 슬라이드"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_of_a_class(language, show):
+    rows = [("ann", "1.1", "solved", ""), ("ben", "1.1", "wrong", "<b>no</b>"), ("cleo", "", "error", "no notebook")]
+    tab = show(
+        collect.page_of([dict(zip(collect.COLUMNS, [who, "", *rest], strict=True)) for who, *rest in rows], language)
+    )
+    assert faults(tab) == []
+    assert "<b>no</b>" in tab.inner_text("main") and tab.get_attribute("html", "lang") == language
 
 
 def test_the_test_sees_a_fault(show):

@@ -3,7 +3,6 @@
 import random
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,9 @@ from transformers import BertTokenizer
 from course import exercises
 from course.exercises import HINTS, examine, hint_text
 from course.language import LANGUAGES, SOURCE, WORDS, language_of
-from course.notebooks import LESSONS, ROOT, run_cells, sources
+from course.notebooks import LESSONS, ROOT, sources
+from students import NUMBERS, STUDENTS, TABLES, answers, cell, code_of
 
-NUMBERS = list(exercises.EXERCISES)
-# {"wrong" or "right": {number: {what the student does: whole answer, or changes to the solution, and the hint}}}
-TABLES = [tomllib.loads((ROOT / "tests" / "wrong_answers" / f"{lesson}.toml").read_text("utf-8")) for lesson in LESSONS]
-STUDENTS = [
-    pytest.param(number, answer, id=f"{number} {name}")
-    for table in TABLES
-    for number, named in [*table["wrong"].items(), *table["right"].items()]
-    for name, answer in named.items()
-]
 every_seed = pytest.mark.parametrize(
     "seeds", [range(3), pytest.param(range(3, 12), marks=pytest.mark.slow)], ids=["3 seeds", "9 more"]
 )
@@ -32,22 +23,6 @@ RANDOM = [(torch.manual_seed, torch.rand), (np.random.seed, np.random.rand), (ra
 VALUES = [None, 3, "x", [], {}, torch, float("nan"), 10**400, 1j, torch.ones(2, 2), torch.ones(1, device="meta")]
 VALUES += [np.ones(3), [[1, ...]], torch.eye(3).to_sparse(), torch.ones(3, requires_grad=True), (None, None)]
 FOREIGN = VALUES + [lambda *_, value=value: value for value in VALUES] + [lambda *_: iter([1]), lambda *_: sys.exit()]
-
-
-def cell(kind, number, folder="", language=SOURCE):
-    """The source of the cell "exercise", "check" or "before" of an exercise in a lesson, or in its "solutions/"."""
-    lesson = LESSONS[int(number[0]) - 1]
-    return sources(language, folder + lesson).get(f"{kind}-{number.replace('.', '-')}", "")
-
-
-def answers(number, source):
-    """What the check cell of an exercise hands to `check`, if the exercise cell is `source`."""
-    given = []
-    names = run_cells("solutions/" + LESSONS[int(number[0]) - 1], "imports")  # which also set the seed
-    names["check"] = lambda *values: given.extend(values)
-    exec("\n".join([cell("before", number, "solutions/"), source, cell("check", number)]), names)
-    assert given[0] == number
-    return given[1:]
 
 
 @every_seed
@@ -64,11 +39,8 @@ def test_every_stub_is_open_and_every_solution_is_solved(number, language, seeds
 @every_seed
 @pytest.mark.parametrize(("number", "answer"), STUDENTS)
 def test_a_wrong_answer_gets_its_hint_and_a_right_one_is_solved_with_any_hidden_inputs(number, answer, seeds):
-    source, hint = answer.get("answer") or cell("exercise", number, "solutions/"), answer.get("hint", "")
-    for old, new in answer.get("changes", []):
-        assert old in source, f"{old!r} is not in the solution of {number}"
-        source = source.replace(old, new)
-    given, mark = answers(number, source), "open" if hint.startswith("open") else "wrong" if hint else "solved"
+    given, hint = answers(number, code_of(number, answer)), answer.get("hint", "")
+    mark = "open" if hint.startswith("open") else "wrong" if hint else "solved"
     for seed in seeds:
         *came, values = examine(number, *given, seed=seed)
         assert came == [mark, hint], (seed, values)

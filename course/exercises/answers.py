@@ -94,6 +94,8 @@ def call(function, *inputs):
     try:
         with torch.random.fork_rng(devices=[]):  # a seed set in the function must not repeat the hidden inputs
             result = function(*inputs)
+    except Mistake:  # of a function that runs in another process
+        raise
     except (Exception, SystemExit) as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
         own = [frame.line for frame in frames if frame.filename == frames[0].filename and frame.line]
