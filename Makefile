@@ -2,7 +2,7 @@
 # Settings: make KO=1 (Korean), make CPU=1 or CUDA=1 (that build of PyTorch), make bench QUICK=1.
 
 PYTHON ?= python3
-COMMANDS := lessons setup lab edit slides style check test bench store lock kit collect links support
+COMMANDS := lessons setup lab edit slides style check test bench store lock kit handout collect links support
 
 .PHONY: $(COMMANDS) clean
 .DEFAULT_GOAL := lessons

@@ -10,6 +10,7 @@ python start.py bench      measure speed and memory, write the tables of the REA
 python start.py store      run the lessons and store their outputs in the notebooks, before a commit
 python start.py lock       write requirements.lock again, after a change of requirements.txt
 python start.py kit        a folder and a zip file from which the course installs without a network, in build/kit
+python start.py handout    the course as students get it, without solutions, in build/handout.zip
 python start.py collect    check the exercises in the notebooks of a class: collect FOLDER=path/to/notebooks
 python start.py links      ask for every page that the READMEs and the lessons link to
 python start.py support    which systems and Pythons the course can be installed on; writes the table of the READMEs
@@ -56,9 +57,10 @@ def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
     """{name: what it runs, one after the other, each with the Python of .venv}"""
     languages = [path.name for path in sorted((ROOT / "notebooks").glob("[!.]*")) if path.is_dir()]
     language = [name for name in languages if settings.get(name.upper())][:1]
+    of_class = [f"--language={name}" for name in language] + [settings["FOLDER"]] * ("FOLDER" in settings)
     style = [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"]]
     uv = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "uv==0.13.9"]
-    pytest = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
+    pytest = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "tests"]
     return {
         "setup": [],
         "lessons": [["scripts/execute.py", *language]],
@@ -66,18 +68,13 @@ def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
         "edit": [["scripts/lab.py", *language, "--edit"]],
         "slides": [["scripts/pages.py"]],
         "style": style,
-        "check": [*style, [*pytest, "tests", "-m", "not slow and not browser"]],
-        "test": [*style, pytest],
+        "check": [*style, [*pytest, "-m", "not slow and not browser"]],
+        "test": [*style, [*pytest, "notebooks"]],
         "bench": [["scripts/benchmark.py", *(["--quick"] if settings.get("QUICK") else [])]],
         "store": [["scripts/execute.py", "--store", name] for name in languages],
         "kit": [uv, ["scripts/pages.py"], ["scripts/kit.py"]],
-        "collect": [
-            [
-                "scripts/collect.py",
-                *(f"--language={name}" for name in language),
-                *filter(None, [settings.get("FOLDER")]),
-            ]
-        ],
+        "handout": [["scripts/handout.py"]],
+        "collect": [["scripts/collect.py", *of_class]],
         "links": [["scripts/links.py"]],
         "support": [uv, ["scripts/support.py"]],
         "lock": [
@@ -109,8 +106,11 @@ def main(words: list[str]) -> int:
 
 def run(name: str, options: list[str], settings: dict[str, str]) -> int:
     environment = {**settings, "PYTHONUTF8": "1", **home(settings)}
-    set_up(settings, environment)
     steps = commands(settings)[name]
+    for word in (word for step in steps for word in step if word == "tests" or word.endswith(".py")):
+        if not (ROOT / word).exists():
+            raise Refused(f"this copy of the course has no {word}: {name} is for who teaches it")
+    set_up(settings, environment)
     for step in steps:
         program = str(ROOT / step[0]) if step[0].endswith(".py") else step[0]
         code = call([str(PYTHON), program, *step[1:], *(options if step is steps[-1] else [])], ROOT, environment)

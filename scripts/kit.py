@@ -2,6 +2,7 @@
 
 python scripts/kit.py                       packages for this system and this Python
 python scripts/kit.py --for=windows-3.12    for others too: linux-3.12, linux-arm-3.12, windows-3.12, macos-3.13 ...
+python scripts/kit.py --students            without what handout.py leaves out: solutions, notes for instructors, tests
 
 It holds the files of the repository, the pages and slides that were made before, every package of requirements.lock
 (the weights and the offline sample are among them), and install.py. It is there whole or not at all.
@@ -20,6 +21,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import handout
 from course.files import PARTIAL, delete_partial, sha256
 from course.language import LANGUAGES
 from course.notebooks import ROOT
@@ -47,18 +49,15 @@ class KitError(Exception):
     """What keeps the kit from being made, in a sentence."""
 
 
-def copy_course(target: Path) -> None:
-    """The files that git knows, as they are now, and what was built from them."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
-    names = [name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
-    if not names:
-        raise KitError("a kit is made from a git checkout of the course, which this folder is not")
+def copy_course(target: Path, students: bool) -> None:
+    """The files that git knows, as they are now, and what was built from them; for students what the handout holds."""
+    names = handout.for_students() if students else handout.tracked()
     built = re.compile(rf"({'|'.join([*LANGUAGES, 'slides'])})/[^/]+|index\.html")
     pages = [path for path in BUILD.rglob("*") if built.fullmatch(relative(path, BUILD))]
-    for path in [ROOT / name for name in names if name] + [path for path in pages if path.is_file()]:
-        copy = target / path.relative_to(ROOT)
+    for name in names + [relative(path, ROOT) for path in pages if path.is_file()]:
+        copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        copy.write_bytes(handout.as_students_get_it(name) if students else (ROOT / name).read_bytes())
     print(f"{len(names)} files of the repository, {len(pages)} pages and slides")
 
 
@@ -117,7 +116,7 @@ def pack(kit: Path, target: Path) -> None:
             archive.write(path, Path("kit") / path.relative_to(kit))
 
 
-def make(others: list[str]) -> None:
+def make(others: list[str], students: bool = False) -> None:
     wanted = [re.fullmatch(r"(.+)-(3\.\d+)", name) for name in others]
     if unknown := [name for name, found in zip(others, wanted, strict=True) if not found or found[1] not in OTHERS]:
         raise KitError(f"--for={unknown[0]}: expected {', '.join(OTHERS)}, then a Python, such as windows-3.12")
@@ -125,7 +124,7 @@ def make(others: list[str]) -> None:
     delete_partial(BUILD, older_than=3600)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix=PARTIAL) as name:
         kit = Path(name) / "kit"
-        copy_course(kit / "course")
+        copy_course(kit / "course", students)
         (kit / "wheels").mkdir()
         print("Collecting packages, 0.5 GB for each system...", flush=True)
         collect_wheels(kit / "wheels")
@@ -146,9 +145,11 @@ def make(others: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--for", dest="others", action="append", default=[], metavar="SYSTEM-PYTHON")
+    parser.add_argument("--students", action="store_true", help="without solutions and notes for instructors")
+    options = parser.parse_args()
     try:
-        make(parser.parse_args().others)
-    except (KitError, OSError) as error:
+        make(options.others, options.students)
+    except (KitError, handout.NotACheckout, OSError) as error:
         sys.exit(f"scripts/kit.py: no kit was made: {error}")
 
 

@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+import handout
 import kit
 from course.notebooks import ROOT
 from tiny_course import MINUTE, is_set_up, make_course
@@ -27,7 +28,8 @@ def course(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q", course], check=True)
     subprocess.run(["git", "add", "*.*", "bert"], cwd=course, check=True)
     subprocess.run(["git", "reset", "-q", "build", "work", "wheels"], cwd=course)
-    monkeypatch.setattr(kit, "ROOT", course)
+    for module in (kit, handout):
+        monkeypatch.setattr(module, "ROOT", course)
     monkeypatch.setattr(kit, "BUILD", course / "build")
     wheels = course / "wheels"
     monkeypatch.setattr(kit, "collect_wheels", lambda to: shutil.copytree(wheels, to, dirs_exist_ok=True))
@@ -69,6 +71,19 @@ def test_it_holds_what_git_knows_the_pages_and_all_checksums(made, capsys):
     assert not [name for name in files if "work" in name]
     kit.make([])  # on top of itself
     assert sorted(path.name for path in made.parent.iterdir()) == ["en", "kit", "kit.zip", "other.txt"]
+
+
+def test_a_kit_for_students_holds_what_the_handout_holds(course):
+    (course / "build" / "slides").mkdir()
+    (course / "build" / "slides" / "a.html").write_text('<p>1</p><aside class="notes">ask the class</aside>')
+    for name in ("tests/a.py", "docs/teaching.md"):
+        (course / name).parent.mkdir()
+        (course / name).touch()
+    subprocess.run(["git", "add", "tests", "docs"], cwd=course, check=True)
+    kit.make([], students=True)
+    made = course / "build" / "kit" / "course"
+    assert (made / "start.py").is_file() and (made / "build" / "slides" / "a.html").read_text() == "<p>1</p>"
+    assert not (made / "tests").exists() and not (made / "docs").exists()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +141,7 @@ def test_an_interrupted_kit_leaves_the_old_one(made, course, monkeypatch):
 def test_what_no_kit_can_be_made_of_is_said(course, monkeypatch, tmp_path):
     with pytest.raises(kit.KitError, match="--for=amiga-3.12: expected linux"):
         kit.make(["amiga-3.12"])
-    monkeypatch.setattr(kit, "ROOT", tmp_path)
-    with pytest.raises(kit.KitError, match="made from a git checkout"):
+    monkeypatch.setattr(handout, "ROOT", tmp_path)
+    with pytest.raises(handout.NotACheckout, match="made from a git checkout"):
         kit.make([])
     assert (ROOT / "scripts" / "install.py").is_file()
