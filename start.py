@@ -57,7 +57,9 @@ def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
     """{name: what it runs, one after the other, each with the Python of .venv}"""
     languages = [path.name for path in sorted((ROOT / "notebooks").glob("[!.]*")) if path.is_dir()]
     language = [name for name in languages if settings.get(name.upper())][:1]
-    of_class = [f"--language={name}" for name in language] + [settings["FOLDER"]] * ("FOLDER" in settings)
+    of_class = [f"--language={name}" for name in language] + [
+        settings[name] for name in ("FOLDER",) if name in settings
+    ]
     style = [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"]]
     uv = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "uv==0.13.9"]
     pytest = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "tests"]

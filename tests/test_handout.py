@@ -11,7 +11,8 @@ import pytest
 
 import handout
 import start
-from course.notebooks import LANGUAGES, LESSONS, ROOT, read
+from course.language import LANGUAGES
+from course.notebooks import LESSONS, ROOT, read
 from students import NUMBERS, cell
 
 SHOWN = 'with torch.device("meta"):'  # by lesson 2 itself
