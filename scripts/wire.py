@@ -123,6 +123,8 @@ class Wire:
         if isinstance(value, Tensor) and is_plain(value):
             numbers = torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
             return ["tensor", str(value.dtype).removeprefix("torch."), list(value.shape), numbers.flatten().tolist()]
+        if isinstance(value, Tensor) and value.device.type != "cpu":
+            return ["elsewhere", str(value.dtype).removeprefix("torch."), list(value.shape)]
         if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.size <= MOST_NUMBERS:
             return ["array", str(value.dtype), value.tolist()]
         if value is ...:
@@ -153,6 +155,8 @@ class Wire:
                 tensor = torch.tensor(numbers, dtype=None if DTYPES[dtype].is_complex else DTYPES[dtype])
                 tensor = torch.view_as_complex(tensor.view(-1, 2)) if DTYPES[dtype].is_complex else tensor
                 return tensor.reshape(shape)
+            case "elsewhere", [dtype, shape]:
+                return torch.empty(shape, dtype=DTYPES[dtype], device="meta")
             case "array", [dtype, numbers]:
                 return np.array(numbers, dtype=dtype)
             case "gap", []:
