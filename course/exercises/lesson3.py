@@ -157,3 +157,47 @@ def piece_labels(function, trial) -> None:
         "same_label": lambda _: label == -100 and labels[word] == labels[word - 1],
     }
     answers.explain(ours, mistakes, {"place": wrong, "word": word, "label": label, "right": right})
+
+
+def cut_word(word: str, vocabulary: set[str], longest_first: bool = True, mark: str = "##") -> list[str]:
+    """Pieces from left to right; [] where none fits. `mark` stands in front of those that go on inside the word."""
+    pieces, start = [], 0
+    while start < len(word):
+        ends = range(start + 1, len(word) + 1)
+        fitting = [end for end in ends if mark * (start > 0) + word[start:end] in vocabulary]
+        if not fitting:
+            return []
+        end = fitting[-1 if longest_first else 0]
+        pieces.append(mark * (start > 0) + word[start:end])
+        start = end
+    return pieces
+
+
+@exercise("3.6", trials=8)
+def word_pieces(function, trial) -> None:
+    """The longest pieces from left to right, and ["[UNK]"] for a word with a place where none fits"""
+    a, b, c, d, e, f, g, x = (chr(ord("a") + i) for i in torch.randperm(26)[:8].tolist())
+    inside = {b, c, d, e, f, g, c + d, e + f, d + e + f + g, a + b + c, b + x}
+    vocabulary = {a, a + b, c + d + e + f + g} | {"##" + piece for piece in inside}
+    # abcdefg is cut into ab cd ef g; abxg comes to a dead end behind ab, though a bx g would spell it
+    word = a + b + x + g * random_int(1, 3) if trial % 2 else a + b + c + d + e + f + g
+    expected = cut_word(word, vocabulary) or ["[UNK]"]
+    ours = answers.call(function, word, set(vocabulary))
+    if not isinstance(ours, (list, tuple)) or not all(isinstance(piece, str) for piece in ours):
+        raise Mistake("no_list", type=type(ours).__name__)
+    if list(ours) == expected:
+        return
+    ours, bare = list(ours), [piece.removeprefix("##") for piece in ours]
+    spelt = "".join(bare)
+    mistakes = {
+        "unk_inside": "[UNK]" in bare and len(ours) > 1,
+        "rest_lost": word.startswith(spelt) and spelt != word,
+        "no_marks": ours == [piece.removeprefix("##") for piece in expected],
+        "ignores_marks": bare == cut_word(word, vocabulary, mark=""),
+        "marks_first": lambda ours: ours != [] and ours[0].startswith("##"),
+        "shortest": ours == cut_word(word, vocabulary, longest_first=False),
+        "from_end": ours == [a + b, "##" + c, "##" + d + e + f + g],
+        "goes_back": expected == ["[UNK]"] and spelt == word,
+        "unk_too_soon": ours == ["[UNK]"],
+    }
+    answers.explain(ours, mistakes, {"word": word, "ours": ours, "right": expected, "taken": a + b})
