@@ -22,6 +22,7 @@ from tqdm import tqdm
 from course.files import atomic_write
 from course.language import LANGUAGES, SOURCE, WORDS
 from course.notebooks import LESSONS, NOTEBOOKS, ROOT, read
+from translations import is_copy
 
 BUILD = ROOT / "build"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -64,6 +65,7 @@ def export(kind: str, notebook: nbformat.NotebookNode, language: str) -> str:
         language_code=language,
     )
     resources = {name: packaged(*file) for name, file in PACKAGED.items()}
+    resources["source_language"] = SOURCE
     resources["words"] = WORDS[language]["pages"]
     resources["metadata"] = {"name": title_of(notebook), "path": str(ROOT)}  # where its pictures are looked up
     notebook = copy.deepcopy(notebook)
@@ -71,6 +73,7 @@ def export(kind: str, notebook: nbformat.NotebookNode, language: str) -> str:
         if kind == "page":  # it shows the cells, too, that the slides leave out
             cell.metadata["slideshow"] = {"slide_type": "-"}
         if cell.cell_type == "markdown":  # nbconvert embeds no picture from above the folder that it is given
+            cell.metadata["is_copy"] = is_copy(cell)
             cell.source = re.sub(ALT + r"\(\.\./\.\./images/", r"![\g<alt>](images/", cell.source)
             cell.source = ANIMATION.sub(with_still, cell.source)
     return exporter.from_notebook_node(notebook, resources=resources)[0]

@@ -19,12 +19,13 @@ import sys
 from collections import Counter
 
 import nbformat
+from nbconvert.utils.iso639_1 import iso639_1
 from nbformat import NotebookNode
 
 from course.files import atomic_write
 from course.language import LANGUAGES, SOURCE, TRANSLATIONS, document
 from course.notebooks import ROOT, python
-from translations import (  # fmt: skip
+from translations import (
     KINDS,
     MARK,
     NOTICE,
@@ -34,6 +35,7 @@ from translations import (  # fmt: skip
     checksum,
     difference,
     documents,
+    is_copy,
     lessons,
     load,
     plain,
@@ -94,7 +96,7 @@ def begin(language: str) -> None:
     untouched = {text.name for text in texts(language) if text.kind == "documents" and text.state == "missing"}
     for name in documents():
         english, own = text_of(document(name, SOURCE)), document(name, language)
-        if own in untouched or is_copy(own):
+        if own in untouched or is_english(own):
             write(own, marked(own, NOTICE + english, plain(english)))
     kinds = {text.kind for text in texts(language) if text.state != "missing"}
     for kind in TABLES:
@@ -102,11 +104,10 @@ def begin(language: str) -> None:
             write(TABLES[kind].format(language), commented(text_of(TABLES[kind].format(SOURCE)), language))
 
 
-def is_copy(file: str) -> bool:
+def is_english(file: str) -> bool:
     """Whether a document is still an English text, even if an older one."""
-    text = text_of(file)
-    found = MARK.search(text)
-    return bool(found) and found[1] == checksum(plain(text))
+    text = plain(text_of(file))
+    return f"translated from {checksum(text)}" in text_of(file)
 
 
 def merged(english: NotebookNode, own: NotebookNode) -> NotebookNode:
@@ -120,7 +121,7 @@ def merged(english: NotebookNode, own: NotebookNode) -> NotebookNode:
         if twin and twin.cell_type == cell.cell_type and (cell.cell_type == "markdown" or same_code(cell, twin)):
             if "outputs" in twin:
                 cell.update(outputs=twin.outputs, execution_count=twin.execution_count)
-            if twin.metadata.get("translated_from") != checksum(told(twin)):  # it is no copy
+            if not is_copy(twin):
                 cell.source = twin.source
                 own_words = {key: twin.metadata[key] for key in ("hint", "translated_from") if key in twin.metadata}
                 cell.metadata.update(own_words)
@@ -161,8 +162,8 @@ def main() -> None:
         for language in TRANSLATIONS:
             report(language, in_full=False)
         return
-    if options.command == "new" and (language in LANGUAGES or not re.fullmatch("[a-z]{2,3}", language or "")):
-        parser.error("new takes the code of a language that is not there yet, such as de")
+    if options.command == "new" and (language in LANGUAGES or language not in iso639_1):
+        parser.error("new takes the ISO 639-1 code of a language that is not there yet, such as de")
     if options.command != "new" and language not in TRANSLATIONS:
         parser.error(f"expected a language: {', '.join(TRANSLATIONS)}")
     if options.command == "mark":

@@ -42,6 +42,7 @@ class Text:
     state: str  # "done", "missing", "stale" (it renders an older English text), "unmarked" (nobody said which)
     file: str  # the English one
     english: str
+    own: str | None
     mark: str = ""
 
 
@@ -62,6 +63,11 @@ def told(cell: dict) -> str:
     source = "".join(cell["source"])
     text = source if cell["cell_type"] == "markdown" else "\n".join(comments(source))
     return "\n".join(filter(None, [text, cell["metadata"].get("hint")]))
+
+
+def is_copy(cell: dict) -> bool:
+    """Whether a cell of a translation is still the English text, perhaps of an older lesson."""
+    return cell["metadata"].get("translated_from") == checksum(told(cell))
 
 
 def comments(source: str) -> list[str]:
@@ -90,7 +96,9 @@ def texts(language: str) -> Iterator[Text]:
 def lessons() -> list[str]:
     folder = ROOT / "notebooks" / SOURCE
     found = [path.relative_to(folder) for path in folder.rglob("*.ipynb")]
-    return sorted(path.with_suffix("").as_posix() for path in found if not path.parts[0].startswith("."))
+    return sorted(
+        path.with_suffix("").as_posix() for path in found if not any(part.startswith(".") for part in path.parts)
+    )
 
 
 def documents() -> list[str]:
@@ -109,10 +117,10 @@ def cells(lesson: str, language: str) -> Iterator[Text]:
         if english := told(cell):
             twin = own.get(cell.id)
             mark = twin.metadata.get("translated_from", "") if twin else ""
-            state = state_of(twin and told(twin), english, mark)
-            is_prose = cell.cell_type == "markdown" or "hint" in cell.metadata
-            file = f"notebooks/{SOURCE}/{lesson}.ipynb"
-            yield Text(f"{lesson}/{cell.id}", "cells" if is_prose else "comments", state, file, english, mark)
+            text = told(twin) if twin else None
+            kind = "cells" if cell.cell_type == "markdown" or "hint" in cell.metadata else "comments"
+            file, state = f"notebooks/{SOURCE}/{lesson}.ipynb", state_of(text, english, mark)
+            yield Text(f"{lesson}/{cell.id}", kind, state, file, english, text, mark)
 
 
 def entries(kind: str, language: str) -> Iterator[Text]:
@@ -121,7 +129,8 @@ def entries(kind: str, language: str) -> Iterator[Text]:
     english, translated = read_tables(file), read_tables(own)
     for name, text in english.items():
         if not name.startswith("language/"):
-            yield Text(f"{kind}/{name}", kind, "done" if name in translated else "missing", file, text)
+            state = "done" if name in translated else "missing"
+            yield Text(f"{kind}/{name}", kind, state, file, text, translated.get(name))
     if any(not name.startswith("language/") for name in translated):
         yield file_text("files", file, own)
 
@@ -146,7 +155,7 @@ def file_text(kind: str, file: str, own: str) -> Text:
     english, text = plain(text_of(file)), text_of(own)
     mark = MARK.search(text or "")
     state = state_of(text and plain(text), english, mark[1] if mark else "")
-    return Text(own, kind, state, file, english, mark[1] if mark else "")
+    return Text(own, kind, state, file, english, text, mark[1] if mark else "")
 
 
 # --- what changed -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import glossary
 import translate
 import translations
 from course.exercises import HINTS
@@ -17,9 +18,8 @@ each_translation = pytest.mark.parametrize("language", TRANSLATIONS)
 
 @each_translation
 def test_every_text_renders_the_english_as_it_is_now(language):
-    """Whoever has mended the translation runs `scripts/translate.py mark`."""
     stale = [f"{language}: {text.name}\n{translations.difference(text)}" for text in translations.changed(language)]
-    assert not stale, "\n".join(["the English has changed:", *stale])
+    assert not stale, "\n".join([f"mend these, then run: python scripts/translate.py mark {language}", *stale])
 
 
 @each_translation
@@ -56,6 +56,18 @@ def test_words_and_hints_have_the_gaps_of_the_english_ones_and_no_other_names(la
             if name not in ("language/complete", "language/letters"):
                 gaps = [sorted(set(re.findall(r"{\w*", said))) for said in (text, english[name])]
                 assert gaps[0] == gaps[1], name
+
+
+@each_translation
+def test_translations_keep_to_the_glossary(language):
+    assert list(glossary.other_words(language)) == []
+
+
+def test_every_term_of_the_glossary_is_used():
+    known, english = glossary.terms(), "\n".join(text.english for text in translations.texts(TRANSLATIONS[0]))
+    assert sorted(glossary.used(english, list(known))) == sorted(known)
+    assert {language for renderings in known.values() for language in renderings} <= {*TRANSLATIONS}
+    assert glossary.used("Causal\nmasks of `heads`, $keys$", ["mask", "causal mask", "head", "key"]) == ["causal mask"]
 
 
 @pytest.fixture
