@@ -20,7 +20,7 @@ LEFT_OUT = (
     *("notebooks/*/solutions/*", "docs/teaching*", "docs/translating*", "CONTRIBUTING.md"),
     *("tests/*", "conftest.py", ".ci/*", ".github/*", ".gitignore"),
     *(f"scripts/{name}.py" for name in ("collect", "judge", "answer", "wire", "handout", "kit", "install", "support")),
-    *("scripts/links.py", "scripts/translat*.py", "scripts/templates/course/class.html.j2"),
+    *("scripts/links.py", "scripts/translate.py", "scripts/glossary.py", "scripts/templates/course/class.html.j2"),
 )
 MARKED = re.compile(r"\n?<!-- left out of the handout -->.*?<!-- end -->", re.DOTALL)
 NOTES = re.compile(r'<aside class="notes">.*?</aside>', re.DOTALL)

@@ -15,12 +15,13 @@ import pytest
 import collect
 import judge
 from course.exercises import EXERCISES, examine, hint_text
+from course.language import SOURCE, TRANSLATIONS
 from course.notebooks import LESSONS, NOTEBOOKS, ROOT, read, sources
 from students import STUDENTS, answers, code_of
 
 LESSON = "1-attention"
 NUMBERS = [number for number in EXERCISES if number[0] == "1"]
-SOLUTION = ROOT / "notebooks" / "en" / "solutions" / f"{LESSON}.ipynb"
+SOLUTION = ROOT / "notebooks" / SOURCE / "solutions" / f"{LESSON}.ipynb"
 OK = ("solved", "")
 WRITE_EVERYWHERE = """import os
 for n in range(3, 30):
@@ -84,7 +85,7 @@ def sandbox(request, monkeypatch):
 
 def solved(**changes):
     """The solutions of lesson 1, with other code in some exercises: `solved(e1_2="...")`."""
-    notebook = copy.deepcopy(read("en", f"solutions/{LESSON}"))
+    notebook = copy.deepcopy(read(SOURCE, f"solutions/{LESSON}"))
     for cell in notebook.cells:
         cell.source = changes.get(cell.id.replace("exercise-", "e").replace("-", "_"), cell.source)
     return notebook
@@ -109,8 +110,8 @@ def classroom(tmp_path):
         (folder / name).mkdir(parents=True)
     nbformat.write(solved(), folder / "ann" / f"{LESSON}.ipynb")
     nbformat.write(solved(e1_1="..."), folder / "ann" / f"{LESSON} (1).ipynb")  # handed in twice
-    shutil.copy(NOTEBOOKS / "ko" / f"{LESSON}.ipynb", folder / "ben")
-    stub = sources("en", LESSON)["exercise-1-3"]
+    shutil.copy(NOTEBOOKS / TRANSLATIONS[0] / f"{LESSON}.ipynb", folder / "ben")
+    stub = sources(SOURCE, LESSON)["exercise-1-3"]
     nbformat.write(solved(e1_3=stub, e1_1='prediction = {"weight": 7, "result": 6, "shifted": 0.67}'),
                    folder / f"cleo-{LESSON}.ipynb")  # fmt: skip
     removed = solved()
@@ -170,7 +171,7 @@ def test_a_hostile_answer_costs_its_own_row_and_nothing_else(tmp_path, sandbox):
     codes = []
     for code, _, _ in HOSTILE.values():  # between right answers
         code = code.replace("{folder!r}", repr(str(tmp_path))).replace("{solution!r}", repr(str(SOLUTION)))
-        codes += [("1.2", code), ("1.3", sources("en", f"solutions/{LESSON}")["exercise-1-3"])]
+        codes += [("1.2", code), ("1.3", sources(SOURCE, f"solutions/{LESSON}")["exercise-1-3"])]
     rows = judge.check_answers(LESSON, codes, options_for(tmp_path, sandbox, seconds=6))
     for (name, (_, result, reason)), row in zip(HOSTILE.items(), rows[::2], strict=True):
         assert row[0] != "solved" and result in ("", row[0]) and reason in row[1], (name, row)
@@ -180,7 +181,7 @@ def test_a_hostile_answer_costs_its_own_row_and_nothing_else(tmp_path, sandbox):
 
 def options_for(students, sandbox, seconds=60):
     hidden = judge.hidden_folders(students)
-    return Namespace(bubblewrap=sandbox, hidden=hidden, language="en", seed=1, seconds=seconds, gigabytes=4)
+    return Namespace(bubblewrap=sandbox, hidden=hidden, language=SOURCE, seed=1, seconds=seconds, gigabytes=4)
 
 
 @pytest.mark.slow
@@ -194,7 +195,7 @@ def test_an_answer_gets_the_hint_that_it_would_get_in_the_students_notebook(less
         mark, hint, values = examine(number, *answers(number, code), seed=1)
         assert row[0] == mark, code
         if hint and hint != "stops":  # that one quotes the line, which a file has and a string has not
-            assert row[1] == hint_text("en", number, hint, values)
+            assert row[1] == hint_text(SOURCE, number, hint, values)
         elif hint:
             assert values["reason"] in row[1]
 
@@ -251,7 +252,7 @@ def test_exercises_are_found_by_their_checks_where_an_editor_dropped_the_ids(tmp
     path = tmp_path / "a.ipynb"
     nbformat.write(notebook, path)
     lesson, codes = collect.answers_in(path)
-    assert lesson == LESSON and codes["1.3"] == sources("en", f"solutions/{LESSON}")["exercise-1-3"]
+    assert lesson == LESSON and codes["1.3"] == sources(SOURCE, f"solutions/{LESSON}")["exercise-1-3"]
 
 
 def test_a_folder_without_a_notebook_or_none_at_all_is_refused(tmp_path, capsys):

@@ -11,7 +11,7 @@ import pytest
 
 import handout
 import start
-from course.language import LANGUAGES
+from course.language import LANGUAGES, SOURCE, document
 from course.notebooks import LESSONS, ROOT, read
 from students import NUMBERS, cell
 
@@ -63,7 +63,7 @@ def test_no_solution_and_no_note_for_instructors_is_in_it(texts):
 
 
 def test_what_its_readmes_name_is_there(unzipped, texts):
-    for name in ("README.md", "README.ko.md"):
+    for name in (document("README", language) for language in LANGUAGES):
         text = texts[name]
         for link in re.findall(r"\]\((?!http|#)([^)#]+)", text):
             assert (unzipped / link).exists(), (name, link)
@@ -85,7 +85,7 @@ def test_a_command_for_instructors_is_refused_there_in_a_sentence(unzipped):
 def test_it_runs_as_it_is(unzipped, monkeypatch):
     """Weights, working copies, slides; a lesson's beginning and its exercises are executed into a page."""
     monkeypatch.setenv("PYTHONPATH", str(unzipped))  # as its own .venv has it
-    notebook = unzipped / "notebooks" / "en" / "1-attention.ipynb"
+    notebook = unzipped / "notebooks" / SOURCE / "1-attention.ipynb"
     lesson = nbformat.read(notebook, as_version=4)
     lesson.cells = [one for one in lesson.cells if re.match("imports|exercise-|check-|progress", one.id)]
     for one in lesson.cells:
@@ -95,17 +95,17 @@ def test_it_runs_as_it_is(unzipped, monkeypatch):
     nbformat.write(lesson, notebook)
     for script in (
         "bert/prepare.py",
-        "scripts/lab.py en --copy",
+        "scripts/lab.py --copy",
         "scripts/pages.py",
-        "scripts/execute.py en 1-attention",
+        f"scripts/execute.py {SOURCE} 1-attention",
     ):
         file, *words = script.split()
         done = subprocess.run([sys.executable, unzipped / file, *words], capture_output=True, text=True, cwd=unzipped)
         assert done.returncode == 0, done.stderr
-    assert (unzipped / "work" / "ko" / "4-decoder.ipynb").is_file()
+    assert (unzipped / "work" / LANGUAGES[-1] / "4-decoder.ipynb").is_file()
     assert not list((unzipped / "work").rglob("solutions"))
-    page = (unzipped / "build" / "en" / "1-attention.html").read_text(encoding="utf-8")
+    page = (unzipped / "build" / SOURCE / "1-attention.html").read_text(encoding="utf-8")
     assert "○ 1.6 still open" in page and "lesson 1: 0 of 6 exercises solved" in page
-    slides = (unzipped / "build" / "slides" / "1-attention.en.html").read_text(encoding="utf-8")
+    slides = (unzipped / "build" / "slides" / f"1-attention.{SOURCE}.html").read_text(encoding="utf-8")
     assert '<aside class="notes">' not in slides
-    assert (ROOT / "notebooks" / "en" / "solutions").is_dir()
+    assert (ROOT / "notebooks" / SOURCE / "solutions").is_dir()
