@@ -33,7 +33,7 @@ from course.language import LANGUAGES, SOURCE, WORDS
 from course.notebooks import LESSONS, ROOT
 
 COLUMNS = ["student", "lesson", "exercise", "result", "hint"]
-MARKS = {"solved": "✓", "wrong": "✗", "open": "○", "timeout": "⧖", "error": "!"}  # the best first
+MARKS = {"solved": "✓", "wrong": "✗", "open": "○", "timeout": "∞", "error": "!"}  # the best first
 NOTEBOOK_MEGABYTES = 50
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 NOTICE = """No sandbox: {reason}.
@@ -61,15 +61,15 @@ def answers_in(path: Path) -> tuple[str, dict[str, str | None]]:
     """The lesson of a student's notebook and `{number: code}` of its exercises; None for a cell that is not there.
 
     Raises:
-        ValueError: it is no notebook, or none of this course.
+        ValueError: it is no notebook, or none of this course; with the name of the reason.
     """
     if path.stat().st_size > NOTEBOOK_MEGABYTES * 1e6:
-        raise ValueError(f"the file has more than {NOTEBOOK_MEGABYTES} MB")
+        raise ValueError("size")
     try:
         cells = [cell for cell in json.loads(path.read_text("utf-8-sig"))["cells"] if cell["cell_type"] == "code"]
         codes = [(str(cell.get("id")), "".join(cell["source"])) for cell in cells]
     except Exception:  # whatever else may be in a file
-        raise ValueError("this is not a notebook") from None
+        raise ValueError("no_notebook") from None
     found = {id.removeprefix("exercise-").replace("-", "."): code for id, code in codes if id.startswith("exercise-")}
     if not found:  # an editor that drops the ids keeps the order: an exercise stands before its check
         for (_, before), (_, code) in zip(codes, codes[1:], strict=False):
@@ -77,7 +77,7 @@ def answers_in(path: Path) -> tuple[str, dict[str, str | None]]:
                 found[number] = before
     numbers = [number for number in EXERCISES if number in found]
     if not numbers:
-        raise ValueError("no exercise of this course is in it")
+        raise ValueError("foreign")
     lesson = Counter(number[0] for number in numbers).most_common()[0][0]
     return LESSONS[int(lesson) - 1], {number: found.get(number) for number in EXERCISES if number[0] == lesson}
 
@@ -87,9 +87,12 @@ def check_notebook(path: Path, student: str, options: argparse.Namespace) -> lis
     try:
         lesson, codes = answers_in(path)
     except (OSError, ValueError) as error:
-        return [dict(zip(COLUMNS, [student, "", "", "error", plain(f"{path.name}: {error}")], strict=True))]
+        reason = (
+            str(error) if isinstance(error, OSError) else judge.tell(options, str(error), megabytes=NOTEBOOK_MEGABYTES)
+        )
+        return [dict(zip(COLUMNS, [student, "", "", "error", plain(f"{path.name}: {reason}")], strict=True))]
     there = [(number, code) for number, code in codes.items() if code is not None]
-    results = dict.fromkeys(codes, ("error", "the cell of the exercise is not there"))
+    results = dict.fromkeys(codes, ("error", judge.tell(options, "missing")))
     results |= dict(zip(dict(there), judge.check_answers(lesson, there, options), strict=True))
     return [
         dict(zip(COLUMNS, [student, lesson, number, results[number][0], plain(results[number][1])], strict=True))

@@ -19,7 +19,7 @@ import psutil
 
 from course.exercises import examine, hint_text
 from course.exercises.answers import Mistake, one_line
-from course.language import SOURCE
+from course.language import SOURCE, WORDS
 from course.notebooks import ROOT, sources
 from wire import LONGEST, InputsChanged, RemoteError, Wire
 
@@ -30,7 +30,7 @@ KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "SYSTEMROOT")  # of the environm
 
 
 class Ended(BaseException):
-    """The sandbox was stopped, or stopped itself: a result and the reason. No check may catch it."""
+    """The sandbox was stopped, or stopped itself: a result and the name of the reason. No check may catch it."""
 
 
 class CannotStart(Exception):
@@ -45,6 +45,12 @@ def bubblewrap(folder: str, hidden: list[str]) -> list[str]:
         command += ["--tmpfs", place]
     command += ["--bind", folder, folder, "--chdir", folder]
     return command + [word for place in hidden for word in ("--remount-ro", place)]
+
+
+def tell(options: Namespace, reason: str, **values) -> str:
+    """A reason in the language of the instructor."""
+    limits = {"seconds": f"{options.seconds:g}", "gigabytes": f"{options.gigabytes:g}", "processes": PROCESSES}
+    return WORDS[options.language]["class"]["reasons"][reason].format(**limits, **values)
 
 
 def why_no_sandbox() -> str:
@@ -100,10 +106,10 @@ class Sandbox(Wire):
             super().call(PREPARE, imports, options.hidden, options.gigabytes)
         except (Ended, RemoteError) as error:
             self.close()
-            raise CannotStart(f"the answers cannot be run on this machine: {error}") from None
+            raise CannotStart(f"the answers cannot be run on this machine: {error.args[-1]}") from None
 
     def give(self, seconds: float) -> None:
-        self.seconds, self.deadline = seconds, time.monotonic() + seconds
+        self.deadline = time.monotonic() + seconds
 
     def check(self, number: str, code: str) -> tuple[str, str]:
         """The result of an exercise and the hint that the student would read, or the error that stopped the answer."""
@@ -117,7 +123,7 @@ class Sandbox(Wire):
         except RemoteError as error:
             return "error", one_line(error)
         except Exception as error:  # what it sent is no answer
-            return "error", f"the answer cannot be read: {one_line(error)}"
+            return "error", tell(self.options, "unreadable", error=one_line(error))
 
     def call(self, number: int, *inputs):
         """A student's function. What is wrong with it is a Mistake, as in the student's own notebook."""
@@ -130,14 +136,14 @@ class Sandbox(Wire):
             raise Mistake("stops", line=line, reason=one_line(error)) from None
 
     def fail(self, reason: str) -> NoReturn:
-        raise Ended("error", "it wrote into what is said about it")
+        raise Ended("error", "wrote")
 
     def send(self, line: bytes) -> None:
         try:
             self.process.stdin.write(line)
             self.process.stdin.flush()
         except OSError:
-            raise Ended("error", "it ended its own Python") from None
+            raise Ended("error", "ended") from None
 
     def listen(self) -> None:
         """Hand on what the sandbox writes, in a thread; an empty line is the end."""
@@ -155,17 +161,17 @@ class Sandbox(Wire):
                 self.look_after()
                 continue
             if time.monotonic() > self.deadline:
-                raise Ended("timeout", f"more than {self.seconds:g} seconds")
+                raise Ended("timeout", "seconds")
             if not line:
-                raise Ended("error", "it ended its own Python")
+                raise Ended("error", "ended")
             if not line.endswith(b"\n"):
-                raise Ended("error", "the answer is too large")
+                raise Ended("error", "large")
             return line
 
     def look_after(self) -> None:
         """The limits that hold on every system."""
         if time.monotonic() > self.deadline:
-            raise Ended("timeout", f"more than {self.seconds:g} seconds")
+            raise Ended("timeout", "seconds")
         family, memory = family_of(self.process.pid), 0
         for process in family:
             try:
@@ -173,9 +179,9 @@ class Sandbox(Wire):
             except psutil.Error:  # it has ended meanwhile
                 pass
         if memory > self.options.gigabytes * 2**30:
-            raise Ended("error", f"more than {self.options.gigabytes:g} GB of memory")
+            raise Ended("error", "memory")
         if len(family) > PROCESSES:
-            raise Ended("error", f"more than {PROCESSES} processes")
+            raise Ended("error", "processes")
 
     def close(self) -> None:
         kill(self.process.pid)
@@ -210,7 +216,8 @@ def check_answers(lesson: str, codes: list[tuple[str, str]], options: Namespace)
             try:
                 results.append(sandbox.check(number, code))
             except Ended as end:
-                results.append(end.args)
+                result, reason = end.args
+                results.append((result, tell(options, reason)))
                 sandbox.close()
                 sandbox = None
     finally:
