@@ -118,6 +118,8 @@ class Wire:
             return value
         if isinstance(value, (list, tuple)):
             return ["tuple" if isinstance(value, tuple) else "list", [self.encode(each) for each in value]]
+        if isinstance(value, (set, frozenset)):
+            return ["set", [self.encode(each) for each in value]]
         if isinstance(value, dict):
             return ["dict", [[self.encode(key), self.encode(each)] for key, each in value.items()]]
         if isinstance(value, Tensor) and is_plain(value):
@@ -149,6 +151,8 @@ class Wire:
                 return [self.decode(item) for item in items]
             case "tuple", [items]:
                 return tuple(self.decode(item) for item in items)
+            case "set", [items]:
+                return {self.decode(item) for item in items}
             case "dict", [pairs]:
                 return {self.decode(key): self.decode(item) for key, item in pairs}
             case "tensor", [dtype, shape, numbers]:
