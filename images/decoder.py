@@ -22,11 +22,10 @@ def band(sheet: Axes, name: str, y: float, height: float, color: ColorType) -> N
 def cross_attention() -> Figure:
     """A decoder that has read "<start> lupus" asks the encoder's words (Vaswani et al., 2017); weights made up."""
     english = [("the", 0.03), ("big", 0.84), ("wolf", 0.08), ("sees", 0.02), ("the", 0.01), ("girl", 0.02)]
-    now, result_y, decoder_y = 8.0, 6.55, 8.25
-    figure, sheet = canvas(10.5)
+    query_x, sum_x, middle = 5.6, 10.4, 6.3
+    figure, sheet = canvas(12.2)
     band(sheet, "encoder", 1.9, 3.4, BLUE)
     band(sheet, "cross-\nattention", 5.45, 3.3, VERMILLION)
-    band(sheet, "decoder", 8.85, 3.1, GREEN)
     box(sheet, 9.0, 1.75, 12.6, 0.8, facecolor=tint(BLUE, 0.15), edgecolor=BLUE, linewidth=2)
     label(sheet, 9.0, 1.75, "every word looks at all words, left and right")
     for number, (text, weight) in enumerate(english, start=1):
@@ -36,29 +35,38 @@ def cross_attention() -> Figure:
         arrow(sheet, (x, 2.15), (x, 2.6), BLUE)
         vector(sheet, x - 0.43, 3.0, f"$k_{number}$", BLUE)
         vector(sheet, x + 0.43, 3.0, f"$v_{number}$", BLUE, 0.3)
-        sheet.plot([x, x], [3.35, 4.4], color=color, linewidth=1.2 + 12 * weight, zorder=1)
-        box(sheet, x, 4.55, 1.3, 0.7, facecolor="white", edgecolor=color, linewidth=2, zorder=2)
-        label(sheet, x, 4.55, f"{weight:.2f}", zorder=3)
-        sheet.plot([x, now], [4.9, result_y - 0.4], color=color, linewidth=1.2 + 12 * weight, zorder=1)
-    node(sheet, now, result_y, "$c_2$", VERMILLION)
-    label(sheet, now + 0.9, result_y, r"$c_2 = \sum_i\, \alpha_{2,i}\, v_i$", "left", fontsize=21)
-    vector(sheet, 3.0, result_y, "$q_2$", GREEN)
-    look = {"color": tint(GREEN, 0.8), "linewidth": 2, "linestyle": "--"}
-    sheet.plot([now - 0.55, 3.4], [decoder_y - 0.25, result_y + 0.1], **look)
-    arrow(sheet, (3.0, result_y - 0.35), (3.6, 4.95), GREEN)
-    label(sheet, 3.6, result_y - 0.62, "compared\nwith each key", "left", color=GREEN, fontsize=16)
-    states = [(4.0, "s_1", "<start>", "lupus"), (now, "s_2", "lupus", "magnus"), (12.0, "s_3", "magnus", "…")]
-    for x, symbol, read, written in states:
-        color = GREEN if x <= now else tint(GREEN, 0.45)
-        node(sheet, x, decoder_y, f"${symbol}$", color)
-        label(sheet, x + 0.68, decoder_y + 0.35, f"has read “{read}”", "left", color=color, fontsize=16)
-        arrow(sheet, (x, decoder_y + RADIUS), (x, 9.5), color)
-        word(sheet, x, 9.85, written, color)
-        if x < 12:
-            later = GREEN if x < now else tint(GREEN, 0.45)
-            arrow(sheet, (x + RADIUS, decoder_y), (x + 4 - RADIUS, decoder_y), later)
-    arrow(sheet, (now, result_y + RADIUS), (now, decoder_y - RADIUS), VERMILLION, 4)
+        look = {"color": color, "linewidth": 1.2 + 12 * weight, "zorder": 1}
+        sheet.plot([x + 0.43, x + 0.43], [3.35, 4.4], **look)
+        sheet.plot([x + 0.43, sum_x], [4.9, middle], **look)
+        sheet.plot([x - 0.43, x - 0.43, query_x], [3.35, 4.9, middle], color=tint(GREEN, 0.8), linewidth=2, zorder=2)
+        box(sheet, x, 4.55, 1.3, 0.7, facecolor="white", edgecolor=color, linewidth=2, zorder=3)
+        label(sheet, x, 4.55, f"{weight:.2f}", zorder=4)
+    node(sheet, sum_x, middle, "$c_2$", VERMILLION)
+    label(sheet, sum_x + 0.9, middle, r"$c_2 = \sum_i\, \alpha_{2,i}\, v_i$", "left", fontsize=21)
+    vector(sheet, query_x, middle, "$q_2$", GREEN, 0.3)
+    label(sheet, query_x - 0.6, middle + 0.1, "compared\nwith each key", "right", color=GREEN, fontsize=16)
+    decoder_states(sheet, (query_x + 0.2, middle + 0.38), (sum_x - 0.3, middle + 0.55))
     return figure
+
+
+def decoder_states(sheet: Axes, query: tuple[float, float], context: tuple[float, float]) -> None:
+    """Three places of the decoder: what each reads, sees and writes. The second one sends its query, gets its sum."""
+    read_y, state_y, written_y = 7.95, 9.85, 11.55
+    band(sheet, "decoder", 9.7, 4.75, GREEN)
+    told = "causal\nself-attention:\neach sees itself\nand what stands\nleft of it"
+    label(sheet, 0.5, 8.25, told, "left", color=GREEN, fontsize=15)
+    states = [(4.0, "s_1", "<start>", "lupus"), (8.0, "s_2", "lupus", "magnus"), (12.0, "s_3", "magnus", "…")]
+    for x, symbol, read, written in states:
+        color = GREEN if x <= 8 else tint(GREEN, 0.45)
+        for seen in range(4, int(x) + 1, 4):
+            sheet.plot([seen, x], [read_y + 0.35, state_y], color=color, linewidth=2, zorder=1 - x / 100)
+        word(sheet, x, read_y, read, color)
+        node(sheet, x, state_y, f"${symbol}$", color)
+        arrow(sheet, (x, state_y + RADIUS), (x, written_y - 0.35), color)
+        word(sheet, x, written_y, written, color)
+    asks = {"color": tint(GREEN, 0.8), "linewidth": 2.5, "linestyle": "--", "zorder": 2}
+    sheet.plot([7.6, query[0]], [state_y - 0.45, query[1]], **asks)
+    arrow(sheet, context, (8.42, state_y - 0.47), VERMILLION, 4)
 
 
 def cache() -> Figure:
