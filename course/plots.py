@@ -60,13 +60,18 @@ def plot_lines(
         _draw_lines(figure.subplots(), series, reference, at, xlabel=xlabel, ylabel=ylabel, title=title, **axis)
 
 
-def plot_panels(panels: dict[str, dict[str, tuple]], xlabel: str, title: str, **axis) -> None:
-    """Draw lines of several quantities beside each other, one quantity per axis: `{ylabel: series of plot_lines}`."""
-    told = [alt.lines(series, xlabel, ylabel, title, {}) for ylabel, series in panels.items()]
+def plot_panels(
+    panels: dict[str, dict[str, tuple]], xlabel: str, title: str, at: dict[str, float] | None = None, **axis
+) -> None:
+    """Draw lines of several quantities beside each other, one quantity per axis: `{ylabel: series of plot_lines}`.
+
+    `at` and `axis` as in `plot_lines`, for each of them.
+    """
+    told = [alt.lines(series, xlabel, ylabel, title, at or {}) for ylabel, series in panels.items()]
     with _figure((6.5 * len(panels), 4.5), " ".join(told)) as figure:
         figure.suptitle(title, fontsize=17)
         for ax, (ylabel, series) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-            _draw_lines(ax, series, xlabel=xlabel, ylabel=ylabel, **axis)
+            _draw_lines(ax, series, at=at, xlabel=xlabel, ylabel=ylabel, **axis)
 
 
 def plot_bars(

@@ -74,8 +74,9 @@ def test_ticks_of_a_log_axis_are_the_values_as_far_as_they_have_room(shown):
 
 def test_plot_panels_gives_each_quantity_its_axis(shown):
     panels = {"loss": {"train": ([1, 2], [3, 1])}, "accuracy": {"train": ([1, 2], [0.2, 0.4])}}
-    plots.plot_panels(panels, "step", "Fine-tuning")
+    plots.plot_panels(panels, "step", "Fine-tuning", at={"half": 1.5})
     assert [ax.get_ylabel() for ax in shown[0].axes] == ["loss", "accuracy"]
+    assert all(list(ax.lines[1].get_xdata()) == [1.5, 1.5] for ax in shown[0].axes) and "half, 1.5" in shown[0].alt
     assert "Up: loss. train: from 3 to 1." in shown[0].alt and "Up: accuracy. train: from 0.2 to 0.4." in shown[0].alt
 
 
