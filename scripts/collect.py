@@ -18,6 +18,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import unicodedata
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -221,7 +222,8 @@ def main(arguments: list[str] | None = None) -> int:
     if reason:
         print(NOTICE.format(reason=reason), file=sys.stderr)
     try:
-        rows = check_class(files, options)
+        with tempfile.TemporaryDirectory(prefix="collect-", ignore_cleanup_errors=True) as options.place:
+            rows = check_class(files, options)
     except judge.CannotStart as error:
         sys.exit(f"scripts/collect.py: {error}; what was finished before is kept")
     count = Counter(row["result"] for row in rows)

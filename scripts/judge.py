@@ -86,7 +86,7 @@ class Sandbox(Wire):
     def __init__(self, lesson: str, options: Namespace):
         super().__init__(self.next_line, self.send)
         self.lesson, self.options, self.ours = lesson, options, sources(SOURCE, f"solutions/{lesson}")
-        self.folder = tempfile.TemporaryDirectory(prefix="collect-", ignore_cleanup_errors=True)
+        self.folder = tempfile.TemporaryDirectory(dir=options.place, ignore_cleanup_errors=True)
         place = os.path.realpath(self.folder.name)
         command = [sys.executable, "-B", str(ROOT / "scripts" / "answer.py")]
         if options.bubblewrap:

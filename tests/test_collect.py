@@ -181,7 +181,9 @@ def test_a_hostile_answer_costs_its_own_row_and_nothing_else(tmp_path, sandbox):
 
 def options_for(students, sandbox, seconds=60):
     hidden = judge.hidden_folders(students)
-    return Namespace(bubblewrap=sandbox, hidden=hidden, language=SOURCE, seed=1, seconds=seconds, gigabytes=4)
+    return Namespace(
+        bubblewrap=sandbox, hidden=hidden, language=SOURCE, seed=1, seconds=seconds, gigabytes=4, place=None
+    )
 
 
 @pytest.mark.slow

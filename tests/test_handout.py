@@ -75,6 +75,13 @@ def test_what_its_readmes_name_is_there(unzipped, texts):
     assert len(pictures) > 10 and all((unzipped / path).exists() for path in pictures)
 
 
+def test_its_scripts_find_what_they_import(unzipped):
+    ours = {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    for path in (unzipped / "scripts").glob("*.py"):
+        named = re.findall(r"^ *(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert [name for name in ours & {*named} if not (unzipped / "scripts" / f"{name}.py").is_file()] == [], path
+
+
 def test_a_command_for_instructors_is_refused_there_in_a_sentence(unzipped):
     for command, missing in {"collect": "scripts/collect.py", "test": "tests"}.items():
         done = subprocess.run([sys.executable, unzipped / "start.py", command], capture_output=True, text=True)
