@@ -53,7 +53,6 @@ def measure(seed: int, points: int = 16, epochs: int = 4) -> dict:
     deep = {part: figures(lesson["model_with"](part, DEEP)) for part in DEEP_PARTS}
     net = lesson["Classifier"](2, DEEP, block=norm_first(lesson["Block"])).to(lesson["device"])
     deep["complete, norm first"] = figures(net)
-    torch.manual_seed(seed)  # the topics give the same figures without the parts before them
     topics = {}
     for name, (net, rate) in lesson["topic_models"]().items():
         lesson["train_topics"](net.to(lesson["device"]), rate, epochs)
