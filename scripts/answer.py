@@ -29,6 +29,7 @@ def prepare(imports: list[str], hidden: list[str], gigabytes: float) -> None:
     given = types.ModuleType("course.exercises")
     given.check = given.progress = lambda *values: None
     sys.modules["course.exercises"] = given
+    names["display"] = print  # as in a notebook
     for code in imports:
         exec(compile(python(code), "imports", "exec"), names)
     try:

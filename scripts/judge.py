@@ -67,7 +67,7 @@ def why_no_sandbox() -> str:
 
 def hidden_folders(students: Path) -> list[str]:
     """What no answer needs to see: solutions, checks, results, the work of others."""
-    ours = [ROOT / name for name in ("notebooks", "course/exercises", "tests", "build", "work")]
+    ours = [ROOT / name for name in (".git", "notebooks", "course/exercises", "tests", "build", "work")]
     needed = [ROOT, Path(sys.prefix), Path(sys.base_prefix)]
     return [
         str(place)
@@ -95,7 +95,7 @@ class Sandbox(Wire):
         environment |= dict.fromkeys(
             ["HOME", "TMPDIR", "TEMP", "TMP", "MPLCONFIGDIR", "IPYTHONDIR"], place
         )  # all that is written
-        environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONUTF8": "1"}
+        environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "agg", "PYTHONUTF8": "1"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, cwd=place, env=environment, **pipes)
         self.lines: queue.Queue[bytes] = queue.Queue(maxsize=4)

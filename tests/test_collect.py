@@ -51,6 +51,7 @@ HOSTILE = {
         "",
     ),
     "imports the checks": ("from course.exercises import lesson1", "error", "ImportError"),
+    "imports them anew": ("import sys; del sys.modules['course.exercises']; import course.exercises", "error", ""),
     "reads the solution": ("text = open({solution!r}).read()", "error", ""),
     "looks into the check": (
         "import sys\ndef bilinear_scores(*_):\n    frame = sys._getframe()\n"
