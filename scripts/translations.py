@@ -70,9 +70,10 @@ def is_copy(cell: dict) -> bool:
     return cell["metadata"].get("translated_from") == checksum(told(cell))
 
 
+@cache
 def comments(source: str) -> list[str]:
     lines = re.sub(r"^(%.*)$", r"'\1'", source, flags=re.MULTILINE)
-    tokens = tokenize.generate_tokens(io.StringIO(lines).readline)
+    tokens = tokenize.generate_tokens(io.StringIO(lines).readline) if "#" in source else ()
     return [token.string for token in tokens if token.type == tokenize.COMMENT]
 
 
