@@ -101,7 +101,8 @@ def begin(language: str) -> None:
     kinds = {text.kind for text in texts(language) if text.state != "missing"}
     for kind in TABLES:
         if kind not in kinds:
-            write(TABLES[kind].format(language), commented(text_of(TABLES[kind].format(SOURCE)), language))
+            file, english = TABLES[kind].format(language), text_of(TABLES[kind].format(SOURCE))
+            write(file, marked(file, commented(english, language), plain(english)))
 
 
 def is_english(file: str) -> bool:

@@ -168,10 +168,10 @@ def changed(language: str) -> list[Text]:
 
 
 def difference(text: Text) -> str:
-    """What changed in the English since a text was translated, as git knows it; else the English as it is."""
+    """What changed in the English since a text was translated, as git knows it; else how the English begins."""
     old = next((old for old in versions(text) if checksum(old) == text.mark), None) if text.mark else None
     if old is None:
-        return f"  {text.english}"
+        return f"  {text.english[:300]}"
     lines = difflib.unified_diff(old.splitlines(), text.english.splitlines(), n=0, lineterm="")
     return "\n".join(f"  {line}" for line in lines if not line.startswith(("---", "+++", "@@")))
 
