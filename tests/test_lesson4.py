@@ -220,6 +220,18 @@ def test_the_recognizer_accepts_what_the_grammar_makes_and_rejects_what_it_canno
         assert not is_right(wrong)
 
 
+def test_a_spoilt_sentence_is_never_right_and_mistakes_and_patterns_are_counted(lesson):
+    for seed in range(3):  # a word doubled, of another kind or left out, or a verb too many
+        random.seed(seed)
+        run_cells("4-decoder", "recognizer-accepts", "recognizer-rejects", **lesson | {"test_texts": []})
+    names = run_cells("4-decoder", "wrong-verbs", "variety", **lesson)
+    right, wrong = "the wolf sings and the girl sees the boy now", ("the wolf", "the wolf sings and the girl now")
+    assert not names["wrong_verbs"](right.split())
+    assert all(names["wrong_verbs"](words.split()) for words in (*wrong, "the wolf sees the girl sings", "sings sings"))
+    texts = [words.split() for words in ("the wolf sings", "the girl runs", "the wolf sings", "the wolf sees the boy")]
+    assert names["variety"](texts) == (3 / 4, 2 / 4)
+
+
 def test_ngrams_share_out_the_whole_probability_as_kneser_and_ney_do(lesson):
     random.seed(0)
     texts = [[*random.choices(range(3, 9), k=random.randint(1, 8)), 2] for _ in range(60)]
