@@ -23,10 +23,11 @@ from course import cost, finetuning
 from course.notebooks import ROOT, run_cells
 
 ENCODER = str(ROOT / "bert")
-BATCH_SIZE = 8  # of the original loop and of lesson 3
-FREEZE, LEARNING_RATE, MAX_LENGTH = 4, 3e-4, 96  # of lesson 3
+BATCH_SIZE = 8  # of the original loop
+FREEZE, LEARNING_RATE, MAX_LENGTH, LARGER_BATCH = 4, 3e-4, 96, 16  # of lesson 3
 ONE_EPOCH = ["--num-train-epochs=1", "--save-strategy=no"]  # of finetune.py, without checkpoints
 CHANGES = ("mask", "similar_length", "freezing", "evaluation_mode", "bf16", "last_layer_at_cls")
+CHANGES += ("kept_in_bf16", "batch_of_16")
 
 
 def original_loop(rows: list, test: list, *changes: str) -> tuple[float, float]:
@@ -37,9 +38,9 @@ def original_loop(rows: list, test: list, *changes: str) -> tuple[float, float]:
     tokenizer = transformers.BertTokenizer.from_pretrained(ENCODER)
     model = transformers.BertForSequenceClassification.from_pretrained(ENCODER, num_labels=4).to(torchnlp.device)
     cut = {"truncation": True, "max_length": MAX_LENGTH} if "similar_length" in changes else {}
-    half = partial(
-        torch.autocast, torchnlp.device.type, torch.bfloat16, enabled="bf16" in changes and finetuning.has_bf16()
-    )
+    has_bf16 = "bf16" in changes and finetuning.has_bf16()
+    half = partial(torch.autocast, torchnlp.device.type, torch.bfloat16, enabled=has_bf16)
+    size = LARGER_BATCH if "batch_of_16" in changes else BATCH_SIZE
 
     def pad(batch):
         pieces = [torch.tensor(tokenizer.encode(text, **cut)) for _, text in batch]
@@ -48,15 +49,18 @@ def original_loop(rows: list, test: list, *changes: str) -> tuple[float, float]:
         return labels, ids, (ids != tokenizer.pad_token_id).long() if "mask" in changes else None
 
     start = time.perf_counter()
-    how = {"batch_size": BATCH_SIZE, "shuffle": True}
+    how = {"batch_size": size, "shuffle": True}
     if "similar_length" in changes:
         lengths = [len(ids) for ids in tokenizer([text for _, text in rows], **cut).input_ids]
-        order = finetuning.similar_order(lengths, 1, BATCH_SIZE, seed=torch.initial_seed())
-        how = {"batch_sampler": torch.tensor(order).view(-1, BATCH_SIZE).tolist()}
+        order = finetuning.similar_order(lengths, 1, size, seed=torch.initial_seed())
+        how = {"batch_sampler": torch.tensor(order).view(-1, size).tolist()}
     if "freezing" in changes:
         finetuning.freeze_lower(model, FREEZE, dropout="evaluation_mode" not in changes)
     if "last_layer_at_cls" in changes:
         finetuning.last_layer_at_cls(model)
+    if "kept_in_bf16" in changes and has_bf16:
+        model.bert.embeddings.bfloat16()
+        model.bert.encoder.layer[:FREEZE].bfloat16()
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE if "freezing" in changes else 2e-5)
     model.train()
     for step, (labels, ids, mask) in enumerate(torch.utils.data.DataLoader(rows, collate_fn=pad, **how)):
@@ -72,7 +76,7 @@ def original_loop(rows: list, test: list, *changes: str) -> tuple[float, float]:
     seconds = time.perf_counter() - start
     model.eval()
     with torch.inference_mode(), half():
-        loader = torch.utils.data.DataLoader(test, batch_size=BATCH_SIZE, collate_fn=pad)
+        loader = torch.utils.data.DataLoader(test, batch_size=size, collate_fn=pad)
         hits = sum((model(ids, mask).logits.argmax(dim=1) == labels).sum().item() for labels, ids, mask in loader)
     return seconds, hits / len(test)
 
@@ -111,7 +115,7 @@ def lesson_loop(rows: list, test: list, precision: str = "", compiled: bool = Fa
     names = run("freeze", "train-mode", "freeze-choice", "last-layer", "two-parts", "lower-part", **names)
     start = time.perf_counter()
     names["lengths"] = [len(ids) for ids in tokenizer([text for _, text in rows]).input_ids]
-    iterations = {"iterations = 500": f"iterations = {len(rows) // BATCH_SIZE}"}
+    iterations = {"iterations = 250": f"iterations = {len(rows) // LARGER_BATCH}"}
     names = run("batches", "loader", "schedules", "settings", "optimizer", changes=iterations, **names)
     if compiled:
         names |= {part: torch.compile(names[part]) for part in ("below", "above")}
@@ -123,7 +127,7 @@ def lesson_loop(rows: list, test: list, precision: str = "", compiled: bool = Fa
 def finetune_script(rows: list, test: list, compiled: bool = False) -> tuple[float, float]:
     """finetune.py with the batches of lesson 3, one pass; it reads the same rows from TORCHNLP_DATA."""
     with tempfile.TemporaryDirectory() as output:
-        sys.argv = ["finetune.py", *ONE_EPOCH, "--output-dir", output, f"--per-device-train-batch-size={BATCH_SIZE}"]
+        sys.argv = ["finetune.py", *ONE_EPOCH, "--output-dir", output, f"--per-device-train-batch-size={LARGER_BATCH}"]
         sys.argv += [f"--torch-compile={compiled}", f"--seed={torch.initial_seed()}"]
         finetune.main()
         metrics = json.loads((Path(output) / "metrics.json").read_text())

@@ -200,7 +200,7 @@ def test_a_model_of_berts_size_goes_through_the_lesson(tmp_path, tokenizer, monk
     cells = [cell.id for cell in code_cells(read(SOURCE, "3-bert"))]
     cells = [id for id in cells if not id.startswith(("prepare-bert", "exercise", "check", "progress", "explain"))]
     few = {
-        '"../../bert"': repr(str(tmp_path)), "iterations = 500": "iterations = 20", "[:4000]": "[:160]",
+        '"../../bert"': repr(str(tmp_path)), "iterations = 250": "iterations = 10", "[:4000]": "[:160]",
         "train, test, classes, vocab = load_dataset()":
             "train, test, classes, vocab = load_dataset(); train, test = train[:240], test[:40]",
     }  # fmt: skip
