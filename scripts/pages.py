@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter, SlidesExporter
 from tqdm import tqdm
 
+import play
 from course.files import atomic_write
 from course.language import LANGUAGES, SOURCE, WORDS
 from course.notebooks import LESSONS, NOTEBOOKS, ROOT, read
@@ -66,7 +67,7 @@ def export(kind: str, notebook: nbformat.NotebookNode, language: str) -> str:
     )
     resources = {name: packaged(*file) for name, file in PACKAGED.items()}
     resources["source_language"] = SOURCE
-    resources["words"] = WORDS[language]["pages"]
+    resources["words"], resources["play"] = WORDS[language]["pages"], WORDS[language]["play"]["title"]
     resources["metadata"] = {"name": title_of(notebook), "path": str(ROOT)}  # where its pictures are looked up
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
@@ -89,14 +90,19 @@ def with_still(animation: re.Match) -> str:
 
 
 def write_start_page() -> None:
-    """Write build/index.html: every page and every deck that is there, with run times and results of the pages."""
+    """Write build/index.html: every page and every deck that is there, with run times and results of the pages.
+
+    And the pages to play with, to which it links.
+    """
     templates = Environment(loader=FileSystemLoader(TEMPLATES / "course"), autoescape=True, trim_blocks=True)
     html = templates.get_template("start.html.j2").render(
         languages={language: WORDS[language]["language"]["name"] for language in LANGUAGES},
+        play={language: WORDS[language]["play"]["title"] for language in LANGUAGES},
         rows=[{language: links(lesson, language) for language in LANGUAGES} for lesson in LESSONS],
     )
     with atomic_write(BUILD) as folder:
         (folder / "index.html").write_text(html, encoding="utf-8")
+    play.build(BUILD)
 
 
 def links(lesson: str, language: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 import pages
+import play
 from course.notebooks import read
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -22,6 +23,14 @@ def built():
         return pages.export(kind, read(language, lesson), language)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def play_pages(tmp_path_factory):
+    """A folder with the pages to play with, as `make` leaves them in build/."""
+    folder = tmp_path_factory.mktemp("build")
+    play.build(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

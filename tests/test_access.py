@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 import collect
 import pages
+import play
 from course.language import LANGUAGES, SOURCE, TRANSLATIONS
 from course.notebooks import LESSONS, SOLUTIONS
 
@@ -64,6 +65,17 @@ def test_the_page_of_a_class(language, show):
     )
     assert faults(tab) == []
     assert "<b>no</b>" in tab.inner_text("main") and tab.get_attribute("html", "lang") == language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("view", play.VIEWS)
+def test_the_page_to_play_with(view, language, tab, play_pages):
+    page = (play_pages / language / "play.html").as_uri()
+    for state in ("word=1&k=5&padding=3&truth=on&sentence=the+girl+sees+the+boy", "sentence=the+cat"):
+        tab.emulate_media(color_scheme="light")
+        tab.goto("about:blank")
+        tab.goto(f"{page}#view={view}&{state}")
+        assert faults(tab) == []
 
 
 def test_the_test_sees_a_fault(show):

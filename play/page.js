@@ -1,0 +1,139 @@
+// The page: one form for each view. What its controls hold is the state; it stands in the address behind "#".
+
+const data = (id) => JSON.parse(document.getElementById(id).textContent);
+const lessons = data("lessons"), WORDS = data("words");
+const models = read_models(data("models"), lessons);
+const SOURCE = document.documentElement.dataset.source;  // the language of the sentences
+const grammar = new Grammar(lessons);
+const LONGEST = 40;  // words of a sentence
+const english_id = (word) => lessons.english_ids.indexOf(word);
+const to_words = (text) => text.toLowerCase().split(/[^\p{L}<>]+/u).filter(Boolean).slice(0, LONGEST);
+
+const forms = Object.fromEntries([...document.querySelectorAll("form[data-view]")].map((form) => [form.dataset.view, form]));
+const views = {};  // {name: redraw}; each view's script puts its own here
+let shown = "";
+
+// --- the state in the address ------------------------------------------------------------------------------------------
+
+const controls = (form) => [...form.elements].filter((control) => control.name);
+const initial = (control) => control.tagName === "SELECT"
+  ? ([...control.options].find((option) => option.defaultSelected) ?? control.options[0]).value : control.defaultValue;
+
+function state_of(form) {  // what differs from the beginning
+  const state = new URLSearchParams({view: form.dataset.view});
+  for (const control of controls(form)) {
+    if (control.type === "checkbox") {
+      if (control.checked !== control.defaultChecked) state.set(control.name, control.checked ? "on" : "off");
+    } else if (control.value !== initial(control)) state.set(control.name, control.value);
+  }
+  return state;
+}
+
+function restore(form, state) {
+  for (const control of controls(form)) {
+    const value = state.get(control.name);
+    if (control.type === "checkbox") control.checked = value === null ? control.defaultChecked : value === "on";
+    else control.value = value === null ? initial(control) : value.slice(0, 400);
+    if (control.type === "number" && !control.checkValidity()) control.value = initial(control);
+    if (control.tagName === "SELECT" && control.selectedIndex < 0) control.value = initial(control);
+  }
+}
+
+let storing;
+function store() {  // not at every touch of a slider
+  clearTimeout(storing);
+  storing = setTimeout(() => history.replaceState(null, "", `#${state_of(forms[shown])}`), 200);
+}
+
+function show_address() {
+  const state = new URLSearchParams(location.hash.slice(1));
+  const name = Object.hasOwn(forms, state.get("view")) ? state.get("view") : Object.keys(forms)[0];
+  if (state.size > 1) restore(forms[name], state);
+  shown = name;
+  for (const [other, form] of Object.entries(forms)) form.hidden = other !== name;
+  for (const link of document.querySelectorAll("nav [data-view]")) {
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  redraw();
+}
+
+// --- what changed, on the screen and aloud -----------------------------------------------------------------------------
+
+function redraw() {
+  for (const output of forms[shown].querySelectorAll("output[data-of]"))
+    output.value = forms[shown].elements[output.dataset.of].value;
+  views[shown]();
+}
+
+function changed() {
+  redraw();
+  store();
+}
+
+let announcing;
+function announce(text) {  // once, when the hand has come to rest
+  clearTimeout(announcing);
+  announcing = setTimeout(() => { document.getElementById("status").textContent = text; }, 800);
+}
+
+const unknown_words = (unknown) => say(WORDS.unknown, {words: unknown.join(", "), n: grammar.words.length});
+
+function name_problem(form, text) {  // an alert: only when it is another one
+  const box = form.querySelector("[data-part=problem]");
+  if (box.textContent !== text) box.textContent = text;
+}
+
+// Buttons drawn anew: the one in that place keeps the focus
+function replace_buttons(box, ...parts) {
+  const at = [...box.querySelectorAll("button")].indexOf(document.activeElement);
+  box.replaceChildren(...parts);
+  if (at >= 0) [...box.querySelectorAll("button")].at(Math.min(at, box.querySelectorAll("button").length - 1))?.focus();
+}
+
+// A row of a matrix is chosen by pointing, tapping, or with the keyboard; `field` keeps it in the address
+function chooser(field) {
+  return (row) => {
+    if (field.value === String(row)) return;
+    field.value = String(row);
+    changed();
+  };
+}
+
+const chosen_of = (field, rows) => (field.value !== "" && +field.value < rows.length ? +field.value : null);
+
+// The words that look, as buttons
+function show_rows(form, rows, chosen, choose) {
+  replace_buttons(form.querySelector("[data-part=rows]"), ...rows.map((word, t) => element("button", {type: "button", class: "word",
+    "aria-pressed": String(t === chosen), onclick: () => choose(t), onfocus: () => choose(t)}, word)));
+}
+
+// Words that may follow, to be picked; unknown ones are named
+function pick_words(form, words) {
+  const field = form.elements.sentence;
+  const set = (left) => () => {
+    field.value = left.join(" ");
+    field.dispatchEvent(new Event("input", {bubbles: true}));
+  };
+  const button = (text, left, look) => element("button", {type: "button", onclick: set(left), ...look}, text);
+  const unknown = grammar.unknown(words);
+  const next = unknown.length || words.length >= LONGEST ? [] : grammar.words.filter((word) => grammar.is_beginning([...words, word]));
+  replace_buttons(form.querySelector("[data-part=pick]"),
+    ...next.map((word) => button(word, [...words, word], {class: "word", lang: SOURCE})),
+    ...(words.length ? [button(WORDS.take_back, words.slice(0, -1)), button(WORDS.clear, [])] : []));
+  name_problem(form, unknown.length ? unknown_words(unknown) : words.length ? "" : WORDS.empty);
+  return words.length && !unknown.length;
+}
+
+function keep_state() {
+  for (const form of Object.values(forms)) {
+    form.addEventListener("input", changed);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(changed));
+  }
+  for (const link of document.querySelectorAll("[data-language]"))
+    link.addEventListener("click", () => { link.hash = String(state_of(forms[shown])); });
+  window.addEventListener("hashchange", show_address);
+  window.addEventListener("resize", redraw);
+  show_address();
+}

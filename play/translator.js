@@ -1,0 +1,99 @@
+// The translator of lesson 1: with attention and with one vector.
+
+// Until its end mark: words and, if there are any, weights
+function until_end([logits, weights], names) {
+  const ids = logits.map(argmax), end = ids.includes(END) ? ids.indexOf(END) : ids.length;
+  return {words: ids.slice(0, end).map((id) => names[id]), weights: weights.slice(0, end)};
+}
+
+function translate(model, words, padding, unmasked) {
+  const source = [...words.map(english_id), ...Array(padding).fill(PAD)];
+  const mask = source.map((id) => unmasked || id !== PAD);
+  return until_end(model.forward(source, words.length + 1, mask), lessons.latin_ids);
+}
+
+// One translation: each word; behind a wrong one the true one. `choose`, if given, makes the words buttons.
+function translation_row(name, written, truth, chosen, choose) {
+  const right = truth && written.filter((word, t) => word === truth[t]).length;
+  const words = written.map((word, t) => {
+    const wrong = truth && word !== truth[t];
+    const note = wrong ? [element("small", {}, ` ✗ ${truth[t] ?? "–"}`)] : [];
+    const look = `word${wrong ? " wrong" : ""}`;
+    if (!choose) return element("span", {class: look}, word, ...note);
+    return element("button", {type: "button", class: look, "aria-pressed": String(t === chosen), onclick: () => choose(t),
+      onfocus: () => choose(t)}, word, ...note);
+  });
+  const share = truth && choose !== null ? say(WORDS.right, {right, all: truth.length}) : "";
+  return element("div", {class: "translation"}, element("p", {class: "name"}, name, " ", element("span", {}, share)),
+    element("div", {class: "row", lang: "la"}, ...words));
+}
+
+{
+  const form = forms.translator, {sentence, count, padding, unmasked, truth, word, written} = form.elements;
+  const part = (name) => form.querySelector(`[data-part=${name}]`);
+  let turn = 0, playing;
+
+  const take_sentence = () => {
+    const some = lessons.sentences[count.value];
+    sentence.value = some[turn % some.length];
+    word.value = written.value = "";
+  };
+  count.addEventListener("input", take_sentence);
+  const act = (name, action) => form.querySelector(`[data-do=${name}]`).addEventListener("click", () => {
+    clearInterval(playing);
+    action();
+    changed();
+  });
+  act("another", () => { turn += 1; take_sentence(); });
+  let last = {};
+  const step = () => {
+    const next = written.value === "" || +written.value >= last.words.length ? 1 : +written.value + 1;
+    written.value = String(next);
+    word.value = String(next - 1);
+  };
+  act("next", step);
+  act("play", () => {
+    written.value = "0";
+    word.value = "";
+    playing = setInterval(() => {
+      step();
+      if (+written.value >= last.words.length) {
+        clearInterval(playing);
+        written.value = word.value = "";
+      }
+      changed();
+    }, 400);
+  });
+  sentence.addEventListener("input", () => { word.value = written.value = ""; });
+
+  const choose = chooser(word);
+
+  views.translator = () => {
+    const words = to_words(sentence.value), known = pick_words(form, words);
+    form.dataset.empty = known ? "" : "yes";
+    const at = Math.max(3, Math.min(30, words.length));
+    draw_curves(part("curves"), {
+      lines: {[WORDS.attentive]: lessons.measured.accuracy.attentive, [WORDS.plain]: lessons.measured.accuracy.plain},
+      at, xlabel: WORDS.length_axis, label: say(WORDS.curves_label, {
+        n: at, attentive: lessons.measured.accuracy.attentive[at] ?? "–", plain: lessons.measured.accuracy.plain[at] ?? "–"}),
+    });
+    if (!known) return;
+    count.value = at;
+    part("count").value = words.length;
+    const [latin, places] = grammar.translation(words) ?? [null, null];
+    const attentive = last = translate(models.attentive, words, +padding.value, unmasked.checked);
+    const plain = translate(models.plain, words, +padding.value, unmasked.checked);
+    const upto = written.value === "" ? attentive.words.length : Math.min(+written.value || 0, attentive.words.length);
+    const chosen = chosen_of(word, attentive.words.slice(0, upto));
+    replace_buttons(part("translations"),
+      translation_row(WORDS.attentive, attentive.words.slice(0, upto), latin, chosen, choose),
+      translation_row(WORDS.plain, plain.words.slice(0, written.value === "" ? undefined : upto), latin, chosen),
+      latin ? translation_row(WORDS.true_translation, latin, null, null, null) : element("p", {}, WORDS.no_sentence));
+    const share = attentive.weights.map((row) => row.slice(words.length).reduce((a, b) => a + b, 0));
+    part("padding-share").textContent = +padding.value ? say(WORDS.padding_share, {
+      share: percent(share.reduce((a, b) => a + b, 0) / share.length)}) : "";
+    const columns = [...words, ...Array(+padding.value).fill("<pad>")];
+    const rows = attentive.words.slice(0, upto), weights = attentive.weights.slice(0, upto);
+    show_weights(form, {rows, columns, weights, chosen, choose, truth: truth.checked ? places : null, places, latin});
+  };
+}
