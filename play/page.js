@@ -7,7 +7,8 @@ const SOURCE = document.documentElement.dataset.source;  // the language of the 
 const grammar = new Grammar(lessons);
 const LONGEST = 40;  // words of a sentence
 const english_id = (word) => lessons.english_ids.indexOf(word);
-const to_words = (text) => text.toLowerCase().split(/[^\p{L}<>]+/u).filter(Boolean).slice(0, LONGEST);
+const all_words = (text) => text.toLowerCase().split(/[^\p{L}<>]+/u).filter(Boolean);
+const to_words = (text, longest = LONGEST) => all_words(text).slice(0, longest);
 
 const forms = Object.fromEntries([...document.querySelectorAll("form[data-view]")].map((form) => [form.dataset.view, form]));
 const views = {};  // {name: redraw}; each view's script puts its own here
@@ -121,7 +122,8 @@ function pick_words(form, words) {
   replace_buttons(form.querySelector("[data-part=pick]"),
     ...next.map((word) => button(word, [...words, word], {class: "word", lang: SOURCE})),
     ...(words.length ? [button(WORDS.take_back, words.slice(0, -1)), button(WORDS.clear, [])] : []));
-  name_problem(form, unknown.length ? unknown_words(unknown) : words.length ? "" : WORDS.empty);
+  const too_long = all_words(field.value).length > LONGEST ? say(WORDS.too_long, {n: LONGEST}) : "";
+  name_problem(form, unknown.length ? unknown_words(unknown) : words.length ? too_long : WORDS.empty);
   return words.length && !unknown.length;
 }
 

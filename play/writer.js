@@ -28,7 +28,7 @@ function write_on(words, seed, how, masked) {
   const part = (name) => form.querySelector(`[data-part=${name}]`);
   const how = () => ({temperature: +temperature.value, k: +k.value, p: +p.value});
   const end = "<end>";
-  const words_so_far = () => to_words(sentence.value).slice(0, lessons.window - 1);
+  const words_so_far = () => to_words(sentence.value, lessons.window - 1);
   const write = (words) => {
     sentence.value = words.join(" ");
     changed();
@@ -111,8 +111,8 @@ function write_on(words, seed, how, masked) {
     part("verdict").textContent = verdict(all);
     const key = `${words} ${mask.checked}`;
     if (kept.key !== key) kept = {key, ...next_word(words, mask.checked)};
-    part("bars").hidden = ended;
-    if (!ended) draw_bars(words, kept.scores);
+    if (ended) part("bars").replaceChildren(element("p", {}, WORDS.ended));
+    else draw_bars(words, kept.scores);
     const rows = ["<start>", ...words], weights = head_of(kept.layers, layer.value, head.value);
     const chosen = chosen_of(word, rows);
     show_rows(form, rows, chosen, choose);

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import play
-from course.language import LANGUAGES
+from course.language import LANGUAGES, SOURCE, WORDS
 from course.notebooks import run_cells
 
 
@@ -58,6 +58,14 @@ def test_what_the_page_knows_of_the_lessons_stands_in_their_cells(lessons, store
     for n, sentences in facts["sentences"].items():
         assert len(sentences) == play.EACH
         assert all(len(text.split()) == int(n) and fourth["is_right"](text.split()) for text in sentences)
+
+
+def test_every_word_of_the_page_is_used():
+    code = "".join(path.read_text("utf-8") for path in play.PLAY.iterdir() if path.suffix in (".js", ".j2"))
+    for key, text in WORDS[SOURCE]["play"].items():
+        if key not in play.VIEWS:
+            used = rf"""\b(?:words|WORDS)\.{key}\b|\b(?:slider|box|choice|number)\("{key}"|\["{key}","""
+            assert re.search(used, code) or key in ("raw", "divided"), (key, text)
 
 
 def test_the_card_says_what_was_measured():
