@@ -1,5 +1,8 @@
 """The functions of lesson 3, as they stand in its cells."""
 
+import re
+
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -207,3 +210,29 @@ def test_a_model_of_berts_size_goes_through_the_lesson(tmp_path, tokenizer, monk
     names = run_cells("3-bert", *cells[: cells.index("occlude")], changes=few, tqdm=lambda x, **_: x)
     assert names["FREEZE"] == 8 and names["learning_rate"] == 1.5e-4 and len(names["lower"]) == 9
     assert names["millions"](names["model"]) > 100 and len(names["predicted"]) == 40
+
+
+def test_words_come_from_whole_sentences_of_lesson_3_that_no_other_lesson_has():
+    stored = {
+        "1-attention": ["Both have this sentence."],
+        "3-bert": ["Both have this sentence. Only mine, twice!", "A `code` word. Is this one mine?\n# No title"],
+    }
+
+    def lesson_of(language, lesson):
+        cells = [nbformat.v4.new_markdown_cell(text) for text in stored[lesson]]
+        return nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_code_cell("No code.")])
+
+    names = run_cells("3-bert", "korean-text", read=lesson_of, LESSONS=list(stored), re=re)
+    assert names["english_words"] == "Only mine twice Is this one mine".split()
+    assert names["korean_words"] == []
+
+
+def test_fertility_counts_unknown_words_apart():
+    class Halves:
+        unk_token = "[UNK]"
+
+        def tokenize(self, word):
+            return ["[UNK]"] if "x" in word else [word[:2], word[2:]] if word[2:] else [word]
+
+    fertility = run_cells("3-bert", "korean-measure", np=np)["fertility"]
+    assert fertility(Halves(), ["ab", "abcd", "abc", "x"]) == (pytest.approx(5 / 3), 0.25)
