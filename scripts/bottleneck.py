@@ -23,17 +23,25 @@ CASES = [  # (model, hidden size, iterations)
 ]
 GRAMMAR_CELLS = ("imports", "nouns", "other-words", "noun-phrase", "clause", "sentence", "data", "test-data")
 MODEL_CELLS = ("vocabularies", "to-tensors", "encoder", "decoder", "translator", "bahdanau-attention", "fit")
-MEASURE_CELLS = ("word-accuracy", "mean-accuracy")
+MEASURE_CELLS = ("word-accuracy", "mean-accuracy", "alignment", "aligned-share")
 
 
-def measure(seed: int, model: str, size: int, iterations: int) -> float:
-    """Share of the Latin words that are right, in unseen sentences of 17 to 20 English words."""
+def measure(seed: int, model: str, size: int, iterations: int) -> dict[str, float]:
+    """Of unseen sentences, as in the lesson.
+
+    Returns:
+        "accuracy": share of the Latin words that are right, in sentences of 17 to 20 English words.
+        "looks", with attention: of the words written right, the share that looks most at the true English word.
+    """
     random.seed(seed)
     torch.manual_seed(seed)
     lesson = run_cells("1-attention", *GRAMMAR_CELLS, *MODEL_CELLS, *MEASURE_CELLS)
     translator = lesson["Translator"](size, lesson["AdditiveAttention"](size) if model == "with attention" else None)
     lesson["fit"](translator, iterations)
-    return lesson["mean_accuracy"](lesson["word_accuracy"](translator, lesson["test_pairs"]), 17, 20)
+    figures = {"accuracy": lesson["mean_accuracy"](lesson["word_accuracy"](translator, lesson["test_pairs"]), 17, 20)}
+    if model == "with attention":
+        figures["looks"] = lesson["aligned_share"](translator)
+    return {name: round(float(figure), 4) for name, figure in figures.items()}
 
 
 def main() -> None:
@@ -43,7 +51,7 @@ def main() -> None:
             run = {"model": model, "size": size, "iterations": iterations, "seed": seed}
             if not any(run.items() <= done.items() for done in runs):
                 print(run)
-                runs.append(run | {"accuracy": round(float(measure(seed, model, size, iterations)), 4)})
+                runs.append(run | measure(seed, model, size, iterations))
                 write_json(FIGURES, runs)
 
 

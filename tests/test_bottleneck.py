@@ -13,6 +13,7 @@ def test_the_stored_figures_are_those_of_every_case_and_seed():
     runs = json.loads(bottleneck.FIGURES.read_text())
     assert sorted(keys(runs)) == sorted((*case, seed) for seed in bottleneck.SEEDS for case in bottleneck.CASES)
     assert all(0 < run["accuracy"] <= 1 for run in runs)
+    assert all(0 < run["looks"] <= 1 for run in runs if run["model"] == "with attention")
 
 
 def test_what_is_measured_already_is_kept_and_each_run_is_saved(tmp_path, monkeypatch):
@@ -25,7 +26,7 @@ def test_what_is_measured_already_is_kept_and_each_run_is_saved(tmp_path, monkey
         asked.append((seed, *case))
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return 0.5
+        return {"accuracy": 0.5}
 
     monkeypatch.setattr(bottleneck, "measure", measure)
     for _ in range(2):
