@@ -4,7 +4,7 @@ python scripts/collect.py FOLDER                       results in build/class/: 
 python scripts/collect.py FOLDER --output results.csv  ... and results.html beside it
 
 Only the cells of exercises run, each notebook in a sandbox of its own (see judge.py), with limits of time and memory.
-The hidden inputs are not those that the students saw, and are not where the answers run. A notebook
+The hidden inputs are not those that the students saw, and what is expected is not where the answers run. A notebook
 FOLDER/ann/1-attention.ipynb belongs to ann, and so does FOLDER/ann-1-attention.ipynb. A second run checks only what is
 new or has changed.
 """
