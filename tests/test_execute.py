@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import execute
 import pages
+from course.language import LANGUAGES
 
 LESSONS = {
     "1-good": {
@@ -59,7 +60,9 @@ def test_a_lesson_that_runs_leaves_its_outputs_a_page_and_a_start_page(course, c
     page = (build / "en" / "1-good.html").read_text(encoding="utf-8")
     assert "A short lesson" in page and "accuracy 0.9" in page
     start_page = (build / "index.html").read_text(encoding="utf-8")
-    assert re.findall('href="(.*?)"', start_page) == ["en/1-good.html", "slides/1-good.ko.html"]
+    played = [f"{language}/play.html" for language in LANGUAGES]
+    assert re.findall('href="(.*?)"', start_page) == [*played, "en/1-good.html", "slides/1-good.ko.html"]
+    assert all((build / page).is_file() for page in played)
     assert re.search(r" s\naccuracy 0.9", start_page) and "A short lesson: <code>make KO=1</code>" in start_page
     out, err = capsys.readouterr()
     assert out.startswith("1-good: ") and " s, page: build/en/1-good.html\n    accuracy 0.9\n" in out
