@@ -135,8 +135,8 @@ SHORTER = {
 def german(tmp_path_factory):
     """A course that has just begun a third language: run(what Python is given) in its folder."""
     root = tmp_path_factory.mktemp("course")
-    ignored = shutil.ignore_patterns(".*", "build", "work", "my-bert", "__pycache__", "*.egg-info", "*.safetensors")
-    shutil.copytree(ROOT, root, ignore=ignored, dirs_exist_ok=True)
+    unneeded = (".git", ".venv", ".*_cache", "__pycache__", "*.egg-info", "build", "work", "my-bert")
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*unneeded, "model.safetensors"), dirs_exist_ok=True)
 
     def run(*command, **settings):
         environment = os.environ | {"PYTHONPATH": str(root), "TORCHNLP_DATA": "sample"} | settings
