@@ -32,7 +32,7 @@ def measure(seed: int, model: str, size: int, iterations: int) -> dict[str, floa
 
     Returns:
         "accuracy": share of the Latin words that are right, in sentences of 17 to 20 English words.
-        "looks", for the lesson's translator: of the words written right, the share that looks most at the true English word.
+        "looks", of the lesson's translator: of the words written right, the share that looks most at the true word.
     """
     random.seed(seed)
     torch.manual_seed(seed)
