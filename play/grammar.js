@@ -19,7 +19,8 @@ class Grammar {
   // whether a sentence can begin like this; one of six endings completes every beginning
   is_beginning(words) {
     const doubled = words.some((word, i) => word === words[i + 1]);
-    return !doubled && ["", "i", "ni", "n", "dn", "dni"].some((end) => this.pattern.test(this.kinds(words) + end));
+    const ends = ["", "i", "ni", "n", "dn", "dni"];
+    return !doubled && ends.some((end) => this.pattern.test(this.kinds(words) + end));
   }
 
   unknown(words) {

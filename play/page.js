@@ -10,7 +10,8 @@ const english_id = (word) => lessons.english_ids.indexOf(word);
 const all_words = (text) => text.toLowerCase().split(/[^\p{L}<>]+/u).filter(Boolean);
 const to_words = (text, longest = LONGEST) => all_words(text).slice(0, longest);
 
-const forms = Object.fromEntries([...document.querySelectorAll("form[data-view]")].map((form) => [form.dataset.view, form]));
+const all_forms = [...document.querySelectorAll("form[data-view]")];
+const forms = Object.fromEntries(all_forms.map((form) => [form.dataset.view, form]));
 const views = {};  // {name: redraw}; each view's script puts its own here
 let shown = "";
 
@@ -87,9 +88,10 @@ function name_problem(form, text) {  // an alert: only when it is another one
 
 // Buttons drawn anew: the one in that place keeps the focus
 function replace_buttons(box, ...parts) {
-  const at = [...box.querySelectorAll("button")].indexOf(document.activeElement);
+  const buttons = () => [...box.querySelectorAll("button")];
+  const at = buttons().indexOf(document.activeElement);
   box.replaceChildren(...parts);
-  if (at >= 0) [...box.querySelectorAll("button")].at(Math.min(at, box.querySelectorAll("button").length - 1))?.focus();
+  if (at >= 0) (buttons()[at] ?? buttons().at(-1))?.focus();
 }
 
 // A row of a matrix is chosen by pointing, tapping, or with the keyboard; `field` keeps it in the address
@@ -103,10 +105,15 @@ function chooser(field) {
 
 const chosen_of = (field, rows) => (field.value !== "" && +field.value < rows.length ? +field.value : null);
 
-// The words that look, as buttons
-function show_rows(form, rows, chosen, choose) {
-  replace_buttons(form.querySelector("[data-part=rows]"), ...rows.map((word, t) => element("button", {type: "button", class: "word",
-    "aria-pressed": String(t === chosen), onclick: () => choose(t), onfocus: () => choose(t)}, word)));
+// A word as a button that chooses its row; pressed again it lets go
+function choosing_button(parts, row, chosen, choose, look = "word") {
+  return element("button", {type: "button", class: look, "aria-pressed": String(row === chosen),
+    onclick: () => choose(row === chosen ? "" : row), onfocus: () => choose(row)}, ...parts);
+}
+
+function show_rows(form, rows, chosen, choose) {  // the words that look
+  const buttons = rows.map((word, t) => choosing_button([word], t, chosen, choose));
+  replace_buttons(form.querySelector("[data-part=rows]"), ...buttons);
 }
 
 // Words that may follow, to be picked; unknown ones are named
@@ -118,7 +125,8 @@ function pick_words(form, words) {
   };
   const button = (text, left, look) => element("button", {type: "button", onclick: set(left), ...look}, text);
   const unknown = grammar.unknown(words);
-  const next = unknown.length || words.length >= LONGEST ? [] : grammar.words.filter((word) => grammar.is_beginning([...words, word]));
+  const may_follow = (word) => words.length < LONGEST && grammar.is_beginning([...words, word]);
+  const next = unknown.length ? [] : grammar.words.filter(may_follow);
   replace_buttons(form.querySelector("[data-part=pick]"),
     ...next.map((word) => button(word, [...words, word], {class: "word", lang: SOURCE})),
     ...(words.length ? [button(WORDS.take_back, words.slice(0, -1)), button(WORDS.clear, [])] : []));
@@ -128,7 +136,7 @@ function pick_words(form, words) {
 }
 
 function keep_state() {
-  for (const form of Object.values(forms)) {
+  for (const form of all_forms) {
     form.addEventListener("input", changed);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(changed));

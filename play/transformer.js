@@ -3,7 +3,8 @@
 const mean_of_heads = (heads) => heads[0].map((row, t) => row.map((_, i) =>
   heads.reduce((sum, head) => sum + head[t][i], 0) / heads.length));
 
-const head_of = (layers, layer, head) => (head === "mean" ? mean_of_heads(layers[layer - 1]) : layers[layer - 1][head - 1]);
+const head_of = (layers, layer, head) =>
+  (head === "mean" ? mean_of_heads(layers[layer - 1]) : layers[layer - 1][head - 1]);
 
 function transform(words, positions) {
   const [scores, layers] = models.transformer.forward(words.map(english_id), words.length + 1, positions);
@@ -24,17 +25,19 @@ function transform(words, positions) {
     const key = `${words} ${positions.checked}`;
     if (kept.key !== key) kept = {key, ...transform(words, positions.checked)};
     const [latin, places] = grammar.translation(words) ?? [null, null];
-    const asked = ["<start>", ...kept.words].slice(0, words.length + 1);  // what the decoder has read, to write what follows
+    const asked = ["<start>", ...kept.words].slice(0, words.length + 1);  // what the decoder has read
     const columns = {cross: words, encoder: words, self: asked}[kind.value];
     const rows = {cross: [...kept.words, "<end>"].slice(0, asked.length), encoder: words, self: asked}[kind.value];
     const weights = head_of(kept.layers[kind.value], layer.value, head.value).slice(0, rows.length)
       .map((row) => row.slice(0, columns.length));
     const chosen = chosen_of(word, rows), is_cross = kind.value === "cross";
     replace_buttons(form.querySelector("[data-part=translations]"),
-      translation_row(WORDS.transformer.title, kept.words, latin, null),
-      latin ? translation_row(WORDS.true_translation, latin, null, null, null) : element("p", {}, WORDS.no_sentence));
+      translation_row(WORDS.transformer.title, kept.words, {truth: latin}),
+      latin ? translation_row(WORDS.true_translation, latin) : element("p", {}, WORDS.no_sentence));
     show_rows(form, rows, chosen, choose);
+    truth.closest("label").hidden = !is_cross;
     const overlay = is_cross && truth.checked ? places : null;
-    show_weights(form, {rows, columns, weights, chosen, choose, truth: overlay, places, latin: is_cross ? latin : null});
+    const true_words = is_cross ? latin : null;
+    show_weights(form, {rows, columns, weights, chosen, choose, truth: overlay, places, latin: true_words});
   };
 }

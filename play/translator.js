@@ -13,17 +13,15 @@ function translate(model, words, padding, unmasked) {
 }
 
 // One translation: each word; behind a wrong one the true one. `choose`, if given, makes the words buttons.
-function translation_row(name, written, truth, chosen, choose) {
-  const right = truth && written.filter((word, t) => word === truth[t]).length;
+function translation_row(name, written, {truth = null, chosen = null, choose = null} = {}) {
   const words = written.map((word, t) => {
     const wrong = truth && word !== truth[t];
-    const note = wrong ? [element("small", {}, ` ✗ ${truth[t] ?? "–"}`)] : [];
+    const parts = wrong ? [word, element("small", {}, ` ✗ ${truth[t] ?? "–"}`)] : [word];
     const look = `word${wrong ? " wrong" : ""}`;
-    if (!choose) return element("span", {class: look}, word, ...note);
-    return element("button", {type: "button", class: look, "aria-pressed": String(t === chosen), onclick: () => choose(t),
-      onfocus: () => choose(t)}, word, ...note);
+    return choose ? choosing_button(parts, t, chosen, choose, look) : element("span", {class: look}, ...parts);
   });
-  const share = truth && choose !== null ? say(WORDS.right, {right, all: truth.length}) : "";
+  const right = truth && written.filter((word, t) => word === truth[t]).length;
+  const share = truth ? say(WORDS.right, {right, all: truth.length}) : "";
   return element("div", {class: "translation"}, element("p", {class: "name"}, name, " ", element("span", {}, share)),
     element("div", {class: "row", lang: "la"}, ...words));
 }
@@ -68,32 +66,34 @@ function translation_row(name, written, truth, chosen, choose) {
 
   const choose = chooser(word);
 
+  function show_curves(n) {
+    const {attentive, plain} = lessons.measured.accuracy;
+    const label = say(WORDS.curves_label, {n, attentive: attentive[n] ?? "–", plain: plain[n] ?? "–"});
+    const lines = {[WORDS.attentive]: attentive, [WORDS.plain]: plain};
+    draw_curves(part("curves"), {lines, at: n, xlabel: WORDS.length_axis, label});
+  }
+
   views.translator = () => {
     const words = to_words(sentence.value), known = pick_words(form, words);
     form.dataset.empty = known ? "" : "yes";
-    const at = Math.max(3, Math.min(30, words.length));
-    draw_curves(part("curves"), {
-      lines: {[WORDS.attentive]: lessons.measured.accuracy.attentive, [WORDS.plain]: lessons.measured.accuracy.plain},
-      at, xlabel: WORDS.length_axis, label: say(WORDS.curves_label, {
-        n: at, attentive: lessons.measured.accuracy.attentive[at] ?? "–", plain: lessons.measured.accuracy.plain[at] ?? "–"}),
-    });
     if (!known) return;
-    count.value = at;
+    count.value = words.length;  // within its limits
     part("count").value = words.length;
+    show_curves(+count.value);
     const [latin, places] = grammar.translation(words) ?? [null, null];
     const attentive = last = translate(models.attentive, words, +padding.value, unmasked.checked);
     const plain = translate(models.plain, words, +padding.value, unmasked.checked);
-    const upto = written.value === "" ? attentive.words.length : Math.min(+written.value || 0, attentive.words.length);
-    const chosen = chosen_of(word, attentive.words.slice(0, upto));
-    replace_buttons(part("translations"),
-      translation_row(WORDS.attentive, attentive.words.slice(0, upto), latin, chosen, choose),
-      translation_row(WORDS.plain, plain.words.slice(0, written.value === "" ? undefined : upto), latin, chosen),
-      latin ? translation_row(WORDS.true_translation, latin, null, null, null) : element("p", {}, WORDS.no_sentence));
-    const share = attentive.weights.map((row) => row.slice(words.length).reduce((a, b) => a + b, 0));
-    part("padding-share").textContent = +padding.value ? say(WORDS.padding_share, {
-      share: percent(share.reduce((a, b) => a + b, 0) / share.length)}) : "";
-    const columns = [...words, ...Array(+padding.value).fill("<pad>")];
+    const upto = written.value === "" ? LONGEST : +written.value || 0;
     const rows = attentive.words.slice(0, upto), weights = attentive.weights.slice(0, upto);
+    const chosen = chosen_of(word, rows);
+    replace_buttons(part("translations"),
+      translation_row(WORDS.attentive, rows, {truth: latin, chosen, choose}),
+      translation_row(WORDS.plain, plain.words.slice(0, upto), {truth: latin}),
+      latin ? translation_row(WORDS.true_translation, latin) : element("p", {}, WORDS.no_sentence));
+    const on_padding = attentive.weights.flatMap((row) => [...row.slice(words.length)]).reduce((a, b) => a + b, 0);
+    const share = percent(on_padding / (attentive.weights.length || 1));
+    part("padding-share").textContent = +padding.value ? say(WORDS.padding_share, {share}) : "";
+    const columns = [...words, ...Array(+padding.value).fill("<pad>")];
     show_weights(form, {rows, columns, weights, chosen, choose, truth: truth.checked ? places : null, places, latin});
   };
 }
