@@ -48,6 +48,9 @@ const KEYS = 32, QUERIES = 100;  // of the second part
       held = +point.dataset.point;
       svg.setPointerCapture(event.pointerId);
     });
+    svg.addEventListener("touchstart", (event) => {  // a finger on a point drags it, elsewhere it scrolls
+      if (event.target.closest("[data-point]")) event.preventDefault();
+    }, {passive: false});
     svg.addEventListener("pointermove", (event) => { if (held !== null) move(held, ...place(event)); });
     for (const name of ["pointerup", "pointercancel"]) svg.addEventListener(name, () => { held = null; });
     box.replaceChildren(svg);

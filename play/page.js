@@ -86,12 +86,16 @@ function name_problem(form, text) {  // an alert: only when it is another one
   if (box.textContent !== text) box.textContent = text;
 }
 
+let refocusing = false;  // a focus that is given back chooses nothing
+
 // Buttons drawn anew: the one in that place keeps the focus
 function replace_buttons(box, ...parts) {
   const buttons = () => [...box.querySelectorAll("button")];
   const at = buttons().indexOf(document.activeElement);
   box.replaceChildren(...parts);
-  if (at >= 0) (buttons()[at] ?? buttons().at(-1))?.focus();
+  refocusing = true;
+  if (at >= 0) (buttons()[at] ?? buttons().at(-1))?.focus({preventScroll: true});
+  refocusing = false;
 }
 
 // A row of a matrix is chosen by pointing, tapping, or with the keyboard; `field` keeps it in the address
@@ -108,7 +112,7 @@ const chosen_of = (field, rows) => (field.value !== "" && +field.value < rows.le
 // A word as a button that chooses its row; pressed again it lets go
 function choosing_button(parts, row, chosen, choose, look = "word") {
   return element("button", {type: "button", class: look, "aria-pressed": String(row === chosen),
-    onclick: () => choose(row === chosen ? "" : row), onfocus: () => choose(row)}, ...parts);
+    onclick: () => choose(row === chosen ? "" : row), onfocus: () => { if (!refocusing) choose(row); }}, ...parts);
 }
 
 function show_rows(form, rows, chosen, choose) {  // the words that look

@@ -161,7 +161,7 @@ def test_points_are_moved_with_the_mouse_and_with_the_keyboard(look):
     tab.mouse.move(box["x"] + 9 + 50, box["y"] + 9, steps=5)
     tab.mouse.up()
     assert float(cells.all_text_contents()[1]) > 0.9
-    tab.wait_for_function("location.hash.includes('points=')")
+    tab.wait_for_function("location.hash === '#' + state_of(forms[shown])")
     state = tab.evaluate("location.hash.slice(1)")
     numbers = cells.all_text_contents()
     assert shown(look(state), "table").locator("td:not(:empty)").all_text_contents() == numbers
@@ -234,3 +234,39 @@ def test_the_other_language_shows_the_same_state(look):
     tab.locator("[data-language]").first.click()
     tab.wait_for_function("document.documentElement.lang !== 'en'")
     assert tab.input_value("#writer-sentence") == "the girl sings" and tab.evaluate("shown") == "writer"
+
+
+def test_a_finger_drags_points_chooses_rows_and_scrolls_elsewhere(chromium, play_pages):
+    with chromium.new_context(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True) as context:
+        context.set_offline(True)
+        tab = context.new_page()
+        page = (play_pages / LANGUAGES[0] / "play.html").as_uri()
+        tab.goto(f"{page}#view=lookup")
+        touch = context.new_cdp_session(tab)
+
+        def drag(x, y, right, down):
+            for i in range(11):
+                point = {"x": x + right * i / 10, "y": y + down * i / 10}
+                kind = "touchMove" if i else "touchStart"
+                touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+            touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            tab.wait_for_timeout(300)  # the page glides on
+
+        tab.locator("[data-point='2']").scroll_into_view_if_needed()
+        box, scrolled = tab.locator("[data-point='2'] circle").nth(1).bounding_box(), tab.evaluate("scrollY")
+        drag(box["x"] + 9, box["y"] + 9, 40, -60)
+        moved = tab.input_value("form[data-view=lookup] [name=points]").split("_")[2]
+        assert moved == "0.6,1.8" and tab.evaluate("scrollY") == scrolled
+        plane = shown(tab, "keys").locator("svg").bounding_box()
+        drag(plane["x"] + 20, plane["y"] + plane["height"] - 20, 0, -200)
+        assert tab.evaluate("scrollY") > scrolled
+        assert tab.input_value("form[data-view=lookup] [name=points]").split("_")[2] == moved
+
+        tab.goto(f"{page}#view=translator")
+        word = shown(tab, "translations").locator("button").nth(1)
+        word.tap()
+        assert "magnus looks most at big" in shown(tab, "reading").text_content()
+        word.tap()
+        assert "looks most" not in shown(tab, "reading").text_content()
+        shown(tab, "matrix").locator("rect.row").nth(3).tap()
+        assert "parvam looks most at small" in shown(tab, "reading").text_content()
