@@ -3,7 +3,8 @@
 python start.py            set up, run every lesson from top to bottom, leave pages in build/
 python start.py lab        open working copies of the lessons in JupyterLab; they are kept in work/
 python start.py edit       open the lessons themselves, to change the course
-python start.py slides     every lesson, in each language, as one HTML file to project, in build/slides/
+python start.py slides     every lesson, in each language, as one HTML file to project, in build/slides/; SESSION=2: the
+                           slides of one session of docs/sessions.toml
 python start.py check      style and the quick tests, in a minute: no notebook, no training, no browser
 python start.py test       run all tests: units, parity of the languages, every notebook
 python start.py bench      measure speed and memory, write the tables of the READMEs (two hours; QUICK=1: three minutes)
@@ -68,7 +69,7 @@ def commands(settings: dict[str, str]) -> dict[str, list[list[str]]]:
         "lessons": [["scripts/execute.py", *language]],
         "lab": [["scripts/lab.py", *language]],
         "edit": [["scripts/lab.py", *language, "--edit"]],
-        "slides": [["scripts/pages.py"]],
+        "slides": [["scripts/pages.py", *filter(None, [settings.get("SESSION")])]],
         "style": style,
         "check": [*style, [*pytest, "-m", "not slow and not browser"]],
         "test": [*style, [*pytest, "notebooks"]],

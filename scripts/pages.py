@@ -1,6 +1,7 @@
 """Lessons as self-contained HTML: pages to read, slides to project, a start page. Nothing is loaded from a network.
 
-python scripts/pages.py    every lesson as it is stored, in each language, as slides in build/slides/
+python scripts/pages.py      every lesson as it is stored, in each language, as slides in build/slides/
+python scripts/pages.py 2    only the slides of a session of docs/sessions.toml, as build/slides/session-2.LANGUAGE.html
 
 MathJax and reveal.js come from installed packages and are written into each file.
 """
@@ -23,6 +24,7 @@ import play
 from course.files import atomic_write
 from course.language import LANGUAGES, SOURCE, WORDS
 from course.notebooks import LESSONS, NOTEBOOKS, ROOT, read
+from sessions import NoSuchSlide, deck
 from translations import is_copy
 
 BUILD = ROOT / "build"
@@ -127,18 +129,27 @@ def results_of(notebook: nbformat.NotebookNode) -> str:
     return "".join(output.get("text", "") for cell in results for output in cell.outputs).rstrip()
 
 
-def main() -> None:
-    decks = [(lesson, language) for language in LANGUAGES for lesson in LESSONS]
-    for lesson, language in tqdm(decks, desc="slides", unit="deck"):
-        html = export("slides", read(language, lesson), language)
+def main(session: str | None = None) -> None:
+    """Write the slides of all lessons, or of one session.
+
+    Raises:
+        NoSuchSlide: there is no such session, or it names a slide that is not there.
+    """
+    if session:
+        decks = {f"session-{session}.{language}": (deck(session, language), language) for language in LANGUAGES}
+    else:
+        lessons = [(lesson, language) for language in LANGUAGES for lesson in LESSONS]
+        decks = {f"{lesson}.{language}": (read(language, lesson), language) for lesson, language in lessons}
+    for name, (notebook, language) in tqdm(decks.items(), desc="slides", unit="deck"):
+        html = export("slides", notebook, language)
         with atomic_write(BUILD / "slides") as folder:
-            (folder / f"{lesson}.{language}.html").write_text(html, encoding="utf-8")
+            (folder / f"{name}.html").write_text(html, encoding="utf-8")
     write_start_page()
-    print("slides: build/slides/; start page: build/index.html")
+    print(f"slides: build/slides/{f'session-{session}.*' if session else ''}; start page: build/index.html")
 
 
 if __name__ == "__main__":
     try:
-        main()
-    except OSError as error:
+        main(*sys.argv[1:2])
+    except (NoSuchSlide, OSError) as error:
         sys.exit(f"scripts/pages.py: {error}")

@@ -30,7 +30,7 @@ KINDS = (
 TABLES = {"hints": "course/exercises/hints/{}.toml", "words": "course/words/{}.toml"}
 NOTICE = "> *Not translated yet: this is the English text.*\n\n"
 MARK = re.compile(r"\n(?:# |<!-- )translated from (\w+)(?: -->)?\n")
-MEASURED = re.compile(r"(<!-- (make \w+) -->).*?(?=<!-- end of \2 -->)", re.DOTALL)  # written by a program
+MEASURED = re.compile(r"(<!-- ((?:make|session) \w+) -->).*?(?=<!-- end of \2 -->)", re.DOTALL)  # written by a program
 
 
 @dataclass

@@ -140,3 +140,8 @@ def test_a_home_that_cannot_be_written_is_replaced(monkeypatch, capsys):
     assert "'/proc/none' cannot be written" in capsys.readouterr().out and os.access(replaced, os.W_OK)
     os.rmdir(replaced)
     assert start.home({"HOME": str(ROOT)}) == {}
+
+
+def test_a_session_is_handed_to_the_slides():
+    assert start.commands({})["slides"] == [["scripts/pages.py"]]
+    assert start.commands({"SESSION": "2"})["slides"] == [["scripts/pages.py", "2"]]
