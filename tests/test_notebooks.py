@@ -155,3 +155,17 @@ def test_stored_notebooks_are_valid():
     for language in LANGUAGES:
         for lesson in ALL:
             nbformat.validate(read(language, lesson))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_three_questions_at_the_beginning_are_taken_up_at_the_end(language, lesson):
+    texts = {cell.id: cell.source for cell in read(language, lesson).cells}
+    ids, asked, answered = list(texts), texts["expect"], texts["expected"]
+    assert ids.index("expect") == 1 and ids.index("expected") == ids.index("quiz-1") - 1
+    assert [len(re.findall(rf"\*\*{letter}\.\*\*", asked)) for letter in "abc"] == [3, 3, 3]
+    questions = [re.findall(r"^(\d)\. ", text, re.MULTILINE) for text in (asked, answered)]
+    assert questions == [["1", "2", "3"]] * 2
+    sections = set(re.findall(r"[Ss]ection (\d+)|(\d+)절", answered))
+    headings = {number for text in texts.values() for number in re.findall(r"^## (\d+)\.", text)}
+    assert sections and {one or other for one, other in sections} <= headings
