@@ -3,7 +3,7 @@
 python scripts/handout.py
 
 It holds the tracked files but those of LEFT_OUT. The speaker notes of the slides and what stands between the marks
-"<!-- left out of the handout -->" and "<!-- end -->" in READMEs and lessons are taken out. It runs as it is: make.
+"<!-- left out of the handout -->" and "<!-- end -->" in READMEs, docs/ and lessons are taken out. It runs as it is: make.
 """
 
 import json
@@ -58,7 +58,7 @@ def as_students_get_it(name: str) -> bytes:
             if cell["cell_type"] == "markdown":
                 cell["source"] = MARKED.sub("", "".join(cell["source"])).splitlines(keepends=True)
         return (json.dumps(notebook, ensure_ascii=False, indent=1) + "\n").encode()
-    if fnmatchcase(name, "README*.md"):
+    if fnmatchcase(name, "README*.md") or fnmatchcase(name, "docs/*.md"):
         text = MARKED.sub("", content.decode())
         return COMMAND.sub(lambda line: line[0] if line[1] in COMMANDS else "", text).encode()
     if name.endswith(".html"):  # pages and slides that were built
