@@ -3,7 +3,7 @@
 python scripts/handout.py
 
 It holds the tracked files but those of LEFT_OUT. The speaker notes of the slides and what stands between the marks
-"<!-- left out of the handout -->" and "<!-- end -->" in READMEs, docs/ and lessons are taken out. It runs as it is: make.
+"<!-- left out of the handout -->" and "<!-- end -->" in READMEs, docs/ and lessons are taken out. It runs: make.
 """
 
 import json

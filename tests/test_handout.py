@@ -71,7 +71,7 @@ def test_what_its_readmes_name_is_there(unzipped, texts):
         for command in re.findall(r"\bmake ([a-z]+)\b", "\n".join(re.findall(r"```.*?```|`.*?`", text, re.DOTALL))):
             steps = start.commands({})[command]
             assert all((unzipped / word).is_file() for step in steps for word in step if word.endswith(".py")), command
-    pictures = re.findall(r"\]\(\.\./\.\./([^)#]+)\)", "\n".join(t for n, t in texts.items() if n.endswith(".ipynb")))
+    pictures = re.findall(r"\]\((?:\.\./)+([^)#]+)\)", "\n".join(t for n, t in texts.items() if n.endswith(".ipynb")))
     assert len(pictures) > 10 and all((unzipped / path).exists() for path in pictures)
 
 
