@@ -93,7 +93,7 @@ def test_the_table_counts_slides_and_minutes(tiny):
     *_, first, second, total = sessions.table("1", SOURCE).splitlines()
     assert first == "| 3 |  | 2 | 1 · 1. left |  |"
     assert second == "| 6 | 1 | 1 | 2 · 1. exercise-1 |  |"
-    assert total == "| **9** | **1** | **3** | **in all; exercises 6** | |"
+    assert total == "| **9** | **1** | **3** | **in all, 6 of them exercises** | |"
 
 
 def test_what_is_not_there_is_said_in_a_sentence(tiny):
