@@ -31,8 +31,11 @@ function described(rows, columns, weights) {
 const longest = (words) => Math.max(0, ...words.map((word) => word.length));
 const width_of = (box, most) => Math.min(box.parentElement.clientWidth, most);
 const label_at = (x, y, text, more = {}) => element("text", {x, y: y + 5, ...more}, text);
-const pointing = (choose, row) =>
-  ({onmouseenter: () => choose(row), onclick: () => choose(row), style: "cursor: pointer"});
+// A mouse chooses where it points. A finger, which would point and tap at once, only by its tap
+const pointing = (choose, row) => ({
+  onpointerenter: (event) => { if (event.pointerType === "mouse") choose(row); },
+  onclick: () => choose(row), style: "cursor: pointer",
+});
 const bold_if = (is_chosen) => ({"text-anchor": "end", class: is_chosen ? "chosen" : ""});
 
 // {rows, columns: words; weights [rows][columns]; truth: for each row its column, or null; chosen: a row; choose(row)}

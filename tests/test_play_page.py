@@ -270,3 +270,16 @@ def test_a_finger_drags_points_chooses_rows_and_scrolls_elsewhere(chromium, play
         assert "looks most" not in shown(tab, "reading").text_content()
         shown(tab, "matrix").locator("rect.row").nth(3).tap()
         assert "parvam looks most at small" in shown(tab, "reading").text_content()
+
+
+@pytest.mark.parametrize("view", ["translator", "transformer"])
+def test_the_first_tap_in_the_lines_chooses_the_word_that_it_touches(view, chromium, play_pages):
+    with chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as context:
+        tab = context.new_page()
+        tab.goto(f"{(play_pages / LANGUAGES[0] / 'play.html').as_uri()}#view={view}")
+        word = shown(tab, "lines").get_by_text("puellam", exact=True)
+        before = word.evaluate("(text) => text.getBoundingClientRect().top + scrollY")
+        word.tap()
+        assert shown(tab, "reading").text_content().startswith("puellam looks most at")
+        word = shown(tab, "lines").get_by_text("puellam", exact=True)
+        assert word.evaluate("(text) => text.getBoundingClientRect().top + scrollY") == before
