@@ -28,7 +28,13 @@ function described(rows, columns, weights) {
   return weights.map((row, t) => `${rows[t]} → ${columns[argmax(row)]} ${rounded(Math.max(...row))}`).join("; ");
 }
 
-const longest = (words) => Math.max(0, ...words.map((word) => word.length));
+const ruler = document.createElement("canvas").getContext("2d");
+function width_of_text(text) {  // in a picture, bold
+  ruler.font = `bold 15px ${getComputedStyle(document.documentElement).getPropertyValue("--course-font") || "sans-serif"}`;
+  return ruler.measureText(text).width;
+}
+
+const longest = (words) => Math.max(0, ...words.map(width_of_text));
 const width_of = (box, most) => Math.min(box.parentElement.clientWidth, most);
 const label_at = (x, y, text, more = {}) => element("text", {x, y: y + 5, ...more}, text);
 // A mouse chooses where it points. A finger, which would point and tap at once, only by its tap
@@ -38,8 +44,9 @@ const pointing = (choose, row) => ({
 });
 const bold_if = (is_chosen) => ({"text-anchor": "end", class: is_chosen ? "chosen" : ""});
 
-// {rows, columns: words; weights [rows][columns]; truth: for each row its column, or null; chosen: a row; choose(row)}
-function draw_lines(box, {rows, columns, weights, truth, chosen, choose, label}) {
+// {rows, columns: words; weights [rows][columns]; truth: for each row its column, or null; chosen: a row; choose(row);
+// words: how many columns are words, what is behind them is padding}
+function draw_lines(box, {rows, columns, weights, truth, chosen, choose, label, words = columns.length}) {
   const ROW = 26, width = width_of(box, 460), left = width * 0.38, right = width * 0.62;
   const y = (i) => ROW * (i + 0.5) + 4;
   const line = (t, i, look) => element("line", {x1: left, x2: right, y1: y(t), y2: y(i), ...look});
@@ -47,8 +54,10 @@ function draw_lines(box, {rows, columns, weights, truth, chosen, choose, label})
   weights.forEach((row, t) => {
     if (chosen !== null && chosen !== t) return;
     row.forEach((weight, i) => {
-      if (weight < 0.01) return;  // less cannot be seen
-      const look = {class: "weight", "stroke-opacity": weight, "stroke-width": 1 + 4 * weight};
+      const on_padding = i >= words && weight > 0;
+      if (weight < 0.01 && !on_padding) return;  // less cannot be seen
+      const look = {class: on_padding ? "weight padding" : "weight", "stroke-width": 1 + 4 * weight,
+        "stroke-opacity": on_padding ? Math.max(0.5, weight) : weight};
       parts.push(line(t, i, {...look, "data-row": t, "data-column": i}));
     });
     if (truth && truth[t] !== undefined) parts.push(line(t, truth[t], {class: "truth"}));
@@ -66,7 +75,7 @@ function draw_lines(box, {rows, columns, weights, truth, chosen, choose, label})
 }
 
 function draw_matrix(box, {rows, columns, weights, truth, chosen, choose, label}) {
-  const left = 12 + 8 * longest(rows), top = 14 + 8.5 * longest(columns);
+  const left = 12 + longest(rows), top = 14 + longest(columns);
   const cell = Math.max(17, Math.min(30, (width_of(box, 620) - left - 4) / columns.length));
   const width = left + cell * columns.length, x = (i) => left + cell * i, y = (t) => top + cell * t;
   const square = (t, i, edge) => ({x: x(i) + edge, y: y(t) + edge, width: cell - 2 * edge, height: cell - 2 * edge});
@@ -83,6 +92,7 @@ function draw_matrix(box, {rows, columns, weights, truth, chosen, choose, label}
     parts.push(element("rect", {...row, ...pointing(choose, t)}));
   });
   picture(box, width + 2, y(rows.length) + 2, label, ...parts);
+  box.previousElementSibling.hidden = box.scrollWidth <= box.clientWidth;
 }
 
 // lines: {name: {length: share}}, from 0 to 1; `at`: the length that is marked

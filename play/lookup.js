@@ -8,7 +8,7 @@ const KEYS = 32, QUERIES = 100;  // of the second part
   const NAMES = WORDS.names;
   const initial_points = [lessons.lookup.query, ...lessons.lookup.keys, ...lessons.lookup.values];
   const PLANES = {
-    keys: {range: 2, step: 0.1, shown: [0, 1, 2, 3]},
+    keys: {range: 2, step: 0.1, shown: [1, 2, 3, 0]},  // the last lies on top
     values: {range: 12, step: 0.5, shown: [4, 5, 6]},
   };
 
@@ -57,15 +57,29 @@ const KEYS = 32, QUERIES = 100;  // of the second part
     return svg;
   }
 
+  // The name of a point beside it, at the first of four corners where it covers nothing of `taken`: [left, top, right, bottom]
+  function name_at(text, cx, cy, size, taken) {
+    const wide = width_of_text(text);
+    const boxes = [[1, -15], [1, 15], [-1, -15], [-1, 15]].map(([side, down]) => {
+      const left = side > 0 ? cx + 13 : cx - 13 - wide;
+      return [left, cy + down - 9, left + wide, cy + down + 9];
+    });
+    const apart = (a, b) => a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
+    const inside = ([left, top, right, bottom]) => left >= 0 && top >= 0 && right <= size && bottom <= size;
+    const free = boxes.find((box) => inside(box) && taken.every((other) => apart(box, other)))
+      ?? boxes.find(inside) ?? boxes[0];
+    taken.push(free);
+    return label_at(free[0], free[1] + 9, text);
+  }
+
   // A point that can be dragged, or moved with the arrow keys
-  function handle(i, [a, b], cx, cy, size) {
+  function handle(i, [a, b], cx, cy, name) {
     const {range, step} = plane_of(i), [x, y] = [rounded(a, 1), rounded(b, 1)];
-    const at_edge = cx > size * 0.75, kind = i ? (i < 4 ? "key" : "value") : "query";
+    const kind = i ? (i < 4 ? "key" : "value") : "query";
     const group = element("g", {class: `handle ${kind}`, tabindex: 0, role: "slider", "data-point": i,
       "aria-label": NAMES[i], "aria-valuemin": -range, "aria-valuemax": range, "aria-valuenow": x,
       "aria-valuetext": `x ${x}, y ${y}`},
-    element("circle", {cx, cy, r: 20, class: "touch"}), element("circle", {cx, cy, r: 9}),
-    label_at(cx + (at_edge ? -13 : 13), cy - 15, NAMES[i], {"text-anchor": at_edge ? "end" : "start"}));
+    element("circle", {cx, cy, r: 20, class: "touch"}), element("circle", {cx, cy, r: 9}), name);
     group.addEventListener("keydown", (event) => {
       const by = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]}[event.key];
       if (!by) return;
@@ -93,12 +107,17 @@ const KEYS = 32, QUERIES = 100;  // of the second part
         parts.push(line(result, now[i], {class: "weight", "stroke-opacity": weight, "stroke-width": 1 + 6 * weight}));
       }
     }
+    const centre = (i) => [x(now[i][0]), y(now[i][1])];
+    const around = ([cx, cy]) => [cx - 10, cy - 10, cx + 10, cy + 10];
+    const taken = [...shown.map(centre), ...(result ? [[x(result[0]), y(result[1])]] : [])].map(around);
+    const names = {};  // the query's comes first
+    for (const i of [...shown].sort()) names[i] = name_at(NAMES[i], ...centre(i), size, taken);
     if (result) {
       const [cx, cy] = [x(result[0]), y(result[1])];
       parts.push(element("path", {d: `M ${cx} ${cy - 10} l 10 10 l -10 10 l -10 -10 z`, class: "result"}));
-      parts.push(label_at(cx + 13, cy - 13, WORDS.result));
+      parts.push(name_at(WORDS.result, cx, cy, size, taken));
     }
-    parts.push(...shown.map((i) => handle(i, now[i], x(now[i][0]), y(now[i][1]), size)));
+    parts.push(...shown.map((i) => handle(i, now[i], ...centre(i), names[i])));
     const svg = box.firstChild ?? make_plane(box, plane), focused = svg.contains(document.activeElement)
       && document.activeElement.dataset.point;
     for (const [key, value] of [["viewBox", `0 0 ${size} ${size}`], ["width", size], ["height", size]])

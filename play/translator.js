@@ -92,8 +92,10 @@ function translation_row(name, written, {truth = null, chosen = null, choose = n
       latin ? translation_row(WORDS.true_translation, latin) : element("p", {}, WORDS.no_sentence));
     const on_padding = attentive.weights.flatMap((row) => [...row.slice(words.length)]).reduce((a, b) => a + b, 0);
     const share = percent(on_padding / (attentive.weights.length || 1));
-    part("padding-share").textContent = +padding.value ? say(WORDS.padding_share, {share}) : "";
+    const sentences = [say(WORDS.padding_share, {share}), ...(unmasked.checked ? [WORDS.padding_survives] : [])];
+    part("padding-share").textContent = +padding.value ? sentences.join(" ") : "";
     const columns = [...words, ...Array(+padding.value).fill("<pad>")];
-    show_weights(form, {rows, columns, weights, chosen, choose, truth: truth.checked ? places : null, places, latin});
+    show_weights(form, {rows, columns, weights, chosen, choose, truth: truth.checked ? places : null, places, latin,
+      words: words.length});
   };
 }
