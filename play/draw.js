@@ -112,8 +112,8 @@ function draw_curves(box, {lines, at, label, xlabel}) {
     const points = Object.entries(shares).map(([n, share]) => `${x(n)},${y(share)}`).join(" ");
     parts.push(element("polyline", {points, class: `curve curve-${i}`}));
     if (at in shares) parts.push(element("circle", {cx: x(at), cy: y(shares[at]), r: 6, class: `dot-${i}`}));
-    const [n, share] = Object.entries(shares)[i ? 9 : 14];  // the name stands above the lower line, below the upper one
-    parts.push(i ? label_at(x(n) + 8, y(share) - 13, name) : label_at(x(n) - 30, y(share) + 15, name));
+    const [n, share] = Object.entries(shares)[i ? 9 : 16];  // the name stands above the lower line, below the upper one
+    parts.push(i ? label_at(x(n) + 8, y(share) - 13, name) : label_at(x(n), y(share) + 17, name, {"text-anchor": "end"}));
   });
   picture(box, width, 190, label, ...parts);
 }

@@ -66,6 +66,10 @@ function redraw() {
   for (const output of forms[shown].querySelectorAll("output[data-of]"))
     output.value = forms[shown].elements[output.dataset.of].value;
   views[shown]();
+  for (const field of forms[shown].querySelectorAll("textarea")) {  // as tall as its text
+    field.style.height = "auto";
+    field.style.height = `${field.scrollHeight + field.offsetHeight - field.clientHeight}px`;
+  }
 }
 
 function changed() {
@@ -79,7 +83,8 @@ function announce(text) {  // once, when the hand has come to rest
   announcing = setTimeout(() => { document.getElementById("status").textContent = text; }, 800);
 }
 
-const unknown_words = (unknown) => say(WORDS.unknown, {words: unknown.join(", "), n: grammar.words.length});
+const unknown_words = (unknown) =>
+  say(WORDS.unknown, {words: unknown.join(", "), n: grammar.words.length, first: unknown[0]});
 
 function name_problem(form, text) {  // an alert: only when it is another one
   const box = form.querySelector("[data-part=problem]");
@@ -120,6 +125,20 @@ function show_rows(form, rows, chosen, choose) {  // the words that look
   replace_buttons(form.querySelector("[data-part=rows]"), ...buttons);
 }
 
+// Words that may come next; where the first unknown word stands, if there is one. If none fits, all
+function offered(words) {
+  const at = words.findIndex((word) => !grammar.words.includes(word)), is_unknown = at >= 0;
+  const before = is_unknown ? words.slice(0, at) : words;
+  const fitting = grammar.words.filter((word) => words.length < LONGEST && grammar.is_beginning([...before, word]));
+  const next = is_unknown && !fitting.length ? grammar.words : fitting;
+  return next.map((word) => [word, [...before, word, ...(is_unknown ? words.slice(at + 1) : [])]]);
+}
+
+// Buttons that do nothing as long as there is no sentence
+function enable(form, names, enabled) {
+  for (const name of names) form.querySelector(`[data-do=${name}]`).disabled = !enabled;
+}
+
 // Words that may follow, to be picked; unknown ones are named
 function pick_words(form, words) {
   const field = form.elements.sentence;
@@ -129,10 +148,8 @@ function pick_words(form, words) {
   };
   const button = (text, left, look) => element("button", {type: "button", onclick: set(left), ...look}, text);
   const unknown = grammar.unknown(words);
-  const may_follow = (word) => words.length < LONGEST && grammar.is_beginning([...words, word]);
-  const next = unknown.length ? [] : grammar.words.filter(may_follow);
   replace_buttons(form.querySelector("[data-part=pick]"),
-    ...next.map((word) => button(word, [...words, word], {class: "word", lang: SOURCE})),
+    ...offered(words).map(([word, left]) => button(word, left, {class: "word", lang: SOURCE})),
     ...(words.length ? [button(WORDS.take_back, words.slice(0, -1)), button(WORDS.clear, [])] : []));
   const too_long = all_words(field.value).length > LONGEST ? say(WORDS.too_long, {n: LONGEST}) : "";
   name_problem(form, unknown.length ? unknown_words(unknown) : words.length ? too_long : WORDS.empty);
@@ -142,6 +159,9 @@ function pick_words(form, words) {
 function keep_state() {
   for (const form of all_forms) {
     form.addEventListener("input", changed);
+    form.querySelector("textarea")?.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") event.preventDefault();  // one sentence, one line
+    });
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(changed));
   }

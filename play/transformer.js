@@ -33,7 +33,7 @@ function transform(words, positions) {
     const chosen = chosen_of(word, rows), is_cross = kind.value === "cross";
     replace_buttons(form.querySelector("[data-part=translations]"),
       translation_row(WORDS.transformer.title, kept.words, {truth: latin}),
-      latin ? translation_row(WORDS.true_translation, latin) : element("p", {}, WORDS.no_sentence));
+      true_translation(words, latin));
     show_rows(form, rows, chosen, choose);
     truth.closest("label").hidden = !is_cross;
     const overlay = is_cross && truth.checked ? places : null;

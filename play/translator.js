@@ -12,8 +12,9 @@ function translate(model, words, padding, unmasked) {
   return until_end(model.forward(source, words.length + 1, mask), lessons.latin_ids);
 }
 
-// One translation: each word; behind a wrong one the true one. `choose`, if given, makes the words buttons.
-function translation_row(name, written, {truth = null, chosen = null, choose = null} = {}) {
+// One translation: each word; behind a wrong one the true one; what is missing at the end of a `whole` one.
+// `choose`, if given, makes the words buttons.
+function translation_row(name, written, {truth = null, chosen = null, choose = null, whole = true, note = ""} = {}) {
   const words = written.map((word, t) => {
     const wrong = truth && word !== truth[t];
     const parts = wrong ? [word, element("small", {}, ` ✗ ${truth[t] ?? "–"}`)] : [word];
@@ -22,8 +23,17 @@ function translation_row(name, written, {truth = null, chosen = null, choose = n
   });
   const right = truth && written.filter((word, t) => word === truth[t]).length;
   const share = truth ? say(WORDS.right, {right, all: truth.length}) : "";
-  return element("div", {class: "translation"}, element("p", {class: "name"}, name, " ", element("span", {}, share)),
+  if (truth && whole)
+    for (const word of truth.slice(written.length))
+      words.push(element("span", {class: "word wrong"}, "–", element("small", {}, ` ✗ ${word}`)));
+  return element("div", {class: "translation"}, element("p", {class: "name"}, name, " ", element("span", {}, note, share)),
     element("div", {class: "row", lang: "la"}, ...words));
+}
+
+// The true translation, or why there is none
+function true_translation(words, latin) {
+  if (latin) return translation_row(WORDS.true_translation, latin);
+  return element("p", {}, grammar.is_beginning(words) ? WORDS.no_sentence_yet : WORDS.no_sentence);
 }
 
 {
@@ -76,20 +86,22 @@ function translation_row(name, written, {truth = null, chosen = null, choose = n
   views.translator = () => {
     const words = to_words(sentence.value), known = pick_words(form, words);
     form.dataset.empty = known ? "" : "yes";
-    if (!known) return;
+    enable(form, ["next", "play"], known);
     count.value = words.length;  // within its limits
     part("count").value = words.length;
+    if (!known) return;
     show_curves(+count.value);
     const [latin, places] = grammar.translation(words) ?? [null, null];
     const attentive = last = translate(models.attentive, words, +padding.value, unmasked.checked);
     const plain = translate(models.plain, words, +padding.value, unmasked.checked);
     const upto = written.value === "" ? LONGEST : +written.value || 0;
     const rows = attentive.words.slice(0, upto), weights = attentive.weights.slice(0, upto);
-    const chosen = chosen_of(word, rows);
+    const chosen = chosen_of(word, rows), whole = upto >= Math.max(attentive.words.length, plain.words.length);
+    const note = say(WORDS.in_numbers, {n: models.plain.encoder.forward([START])[1].length}) + " ";
     replace_buttons(part("translations"),
-      translation_row(WORDS.attentive, rows, {truth: latin, chosen, choose}),
-      translation_row(WORDS.plain, plain.words.slice(0, upto), {truth: latin}),
-      latin ? translation_row(WORDS.true_translation, latin) : element("p", {}, WORDS.no_sentence));
+      translation_row(WORDS.attentive, rows, {truth: latin, chosen, choose, whole}),
+      translation_row(WORDS.plain, plain.words.slice(0, upto), {truth: latin, whole, note}),
+      true_translation(words, latin));
     const on_padding = attentive.weights.flatMap((row) => [...row.slice(words.length)]).reduce((a, b) => a + b, 0);
     const share = percent(on_padding / (attentive.weights.length || 1));
     const sentences = [say(WORDS.padding_share, {share}), ...(unmasked.checked ? [WORDS.padding_survives] : [])];

@@ -104,7 +104,11 @@ function write_on(words, seed, how, masked) {
   let kept = {};
   views.writer = () => {
     const all = words_so_far(), ended = all.at(-1) === end, words = ended ? all.slice(0, -1) : all;
-    const unknown = grammar.unknown(words);
+    const unknown = grammar.unknown(words), replace = ([word, left]) => element("button", {type: "button",
+      class: "word", lang: SOURCE, onclick: () => write(left)}, word);
+    replace_buttons(part("pick"), ...(unknown.length ? offered(words).map(replace) : []));
+    enable(form, ["one", "on"], !ended && !unknown.length);
+    enable(form, ["back"], all.length);
     name_problem(form, unknown.length ? unknown_words(unknown) : "");
     form.dataset.empty = unknown.length ? "yes" : "";
     if (unknown.length) return;

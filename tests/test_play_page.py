@@ -69,6 +69,12 @@ def test_padding_gets_weight_only_without_the_mask(look):
 def test_words_are_picked_and_appear_one_by_one_and_unknown_ones_are_named(look):
     tab = look("view=translator&sentence=the+cat+sees+a+dog")
     assert "cat, a, dog" in tab.locator("form:not([hidden]) [data-part=problem]").text_content()
+    assert shown(tab, "count").text_content() == "5" and tab.locator("[data-do=next]").is_disabled()
+    for unknown, known in (("cat", "wolf"), ("a", "the"), ("dog", "girl")):  # one after the other is replaced
+        assert f"place of {unknown}." in shown(tab, "problem").text_content()
+        shown(tab, "pick").get_by_role("button", name=known, exact=True).click()
+    assert tab.input_value("#translator-sentence") == "the wolf sees the girl"
+    assert tab.locator("[data-do=next]").is_enabled()
     tab.fill("#translator-sentence", "")
     for word in "the happy poet sings".split():
         shown(tab, "pick").get_by_role("button", name=word, exact=True).click()
@@ -80,6 +86,20 @@ def test_words_are_picked_and_appear_one_by_one_and_unknown_ones_are_named(look)
         tab.click("[data-do=next]")
         assert shown(tab, "translations").locator("button").count() == count
     assert shown(tab, "translations").locator("button").all_text_contents() == ["poeta", "laetus", "cantat"]
+
+
+def test_a_long_sentence_is_seen_whole_and_what_the_model_leaves_out_too(look):
+    tab = look(f"view=translator&sentence={LONG.replace(' ', '+')}")
+    field = tab.locator("#translator-sentence")
+    assert field.evaluate("(box) => box.scrollHeight <= box.clientHeight")
+    field.press("Enter")
+    assert tab.input_value("#translator-sentence") == LONG
+    missing = "translation_row('', ['lupus'], {truth: ['lupus', 'magnus', 'videt'], whole: WHOLE}).textContent"
+    assert tab.evaluate(missing.replace("WHOLE", "true")).endswith("– ✗ magnus– ✗ videt")
+    assert "✗" not in tab.evaluate(missing.replace("WHOLE", "false"))  # word by word: the rest is still to come
+    for words, said in (("the big wolf sees", "Unfinished, right so far"), ("the wolf the", "no sentence")):
+        tab.fill("#translator-sentence", words)
+        assert said in shown(tab, "translations").text_content()
 
 
 def test_bars_follow_the_knobs_and_a_seed_repeats_what_was_written(look):
