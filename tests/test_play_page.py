@@ -64,6 +64,7 @@ def test_padding_gets_weight_only_without_the_mask(look):
         tab = look(f"view=translator&padding=12{mask}")
         share = float(re.search(r"[\d.]+", shown(tab, "padding-share").text_content())[0])
         assert (share > 0) == padded
+        assert (shown(tab, "lines").locator("line.padding").count() > 0) == padded
 
 
 def test_words_are_picked_and_appear_one_by_one_and_unknown_ones_are_named(look):
@@ -171,6 +172,17 @@ def test_points_are_moved_with_the_mouse_and_with_the_keyboard(look):
     cells = shown(tab, "table").locator("td:not(:empty)")
     assert cells.all_text_contents()[:3] == ["1.00", "0.20", "-1.00"]
     assert "(6.74, 3.26)" in shown(tab, "reading").text_content()
+    for name in ("keys", "values"):
+        texts = shown(tab, name).locator("text:not(.number)")
+        boxes = texts.evaluate_all("all => all.map((one) => one.getBoundingClientRect().toJSON())")
+        for i, one in enumerate(boxes):
+            for other in boxes[:i]:  # a box is up to 4 pixels taller than its letters
+                beside = one["left"] >= other["right"] or other["left"] >= one["right"]
+                below = one["top"] + 4 >= other["bottom"] or other["top"] + 4 >= one["bottom"]
+                assert beside or below, (one, other)
+    query = tab.locator("[data-point='0'] circle").nth(1).bounding_box()  # it lies on key 1
+    on_top = "([x, y]) => document.elementFromPoint(x, y).closest('[data-point]').dataset.point"
+    assert tab.evaluate(on_top, [query["x"] + 9, query["y"] + 9]) == "0"
     tab.focus("[data-point='0']")
     tab.keyboard.press("ArrowUp")
     assert cells.all_text_contents()[:3] == ["1.00", "0.30", "-1.00"]
@@ -222,9 +234,14 @@ def test_a_phone_shows_everything_and_the_keyboard_reaches_it(language, view, lo
     tab.set_viewport_size({"width": 360, "height": 700})
     tab.evaluate("redraw()")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
-    small = """all => all.filter((one) => one.offsetParent && one.getBoundingClientRect().height < 24)
+    small = """all => all.filter((one) => one.offsetParent)
+        .filter((one) => (one.closest("label.box") ?? one).getBoundingClientRect().height < 40)
         .map((one) => one.outerHTML.slice(0, 99))"""
-    assert tab.eval_on_selector_all("button, a:not(.skip), select, input", small) == []
+    assert tab.eval_on_selector_all("button, a:not(.skip), select, input, textarea, summary", small) == []
+    goes_on = tab.locator("form:not([hidden]) .scroll[data-part=matrix]").evaluate_all(
+        "all => all.map((box) => [box.scrollWidth > box.clientWidth, !box.previousElementSibling.hidden])"
+    )
+    assert all(is_wide == is_said for is_wide, is_said in goes_on)
     wanted = tab.evaluate(
         "forms[shown].querySelectorAll('button:not(:disabled), select, input:not([hidden]), [tabindex]').length"
     )
