@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = sorted(path.stem for path in (NOTEBOOKS / SOURCE).glob("*.ipynb"))
 SOLUTIONS = [f"solutions/{lesson}" for lesson in LESSONS]
+ASSIGNMENT = "assignment/assignment"
 
 
 @cache

@@ -1,7 +1,7 @@
 """Execute the notebooks of one language from top to bottom.
 
 python scripts/execute.py en            executed copies and HTML pages go to build/en/
-python scripts/execute.py --store en    the outputs are stored in notebooks/en/ instead, solutions too, for a commit
+python scripts/execute.py --store en    the outputs are stored in notebooks/en/ instead, of all notebooks, for a commit
 """
 
 import argparse
@@ -22,8 +22,9 @@ from tqdm import tqdm
 import pages
 from course.files import atomic_write
 from course.language import LANGUAGES, SOURCE
-from course.notebooks import LESSONS, NOTEBOOKS, ROOT, SOLUTIONS
+from course.notebooks import ASSIGNMENT, LESSONS, NOTEBOOKS, ROOT, SOLUTIONS
 
+BESIDE = [*SOLUTIONS, ASSIGNMENT]  # the lessons: outputs are stored in these too
 CELL_TIMEOUT = 1200  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -97,11 +98,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.store and os.environ.get("TORCHNLP_DATA", "sample") == "sample":
         parser.error("stored outputs come from a run on AG News: set TORCHNLP_DATA to the folder with its files")
-    if unknown := set(options.lessons) - {*LESSONS, *SOLUTIONS}:
-        parser.error(f"there is no lesson {', '.join(unknown)}; expected one of {', '.join(LESSONS + SOLUTIONS)}")
+    if unknown := set(options.lessons) - {*LESSONS, *BESIDE}:
+        parser.error(f"there is no lesson {', '.join(unknown)}; expected one of {', '.join(LESSONS + BESIDE)}")
 
     target = (NOTEBOOKS if options.store else pages.BUILD) / options.language
-    for lesson in options.lessons or (LESSONS + SOLUTIONS if options.store else LESSONS):
+    for lesson in options.lessons or (LESSONS + BESIDE if options.store else LESSONS):
         start = time.perf_counter()
         path = NOTEBOOKS / options.language / f"{lesson}.ipynb"
         notebook, failure = execute(nbformat.read(path, as_version=4), path)

@@ -1,6 +1,6 @@
 """The page in which the models of the lessons run: translator, transformer and writer, with no network and no Python.
 
-python scripts/play.py train    train them with the lessons' own cells, three minutes; writes play/models.safetensors
+python scripts/play.py train    train them with the lessons' own cells, two minutes; writes play/models.safetensors
 python scripts/play.py build    write the page: build/play.html, and one in each language, build/en/play.html ...
 
 What the page has to know of the lessons (grammar, vocabularies, sizes, accuracies) train writes to play/lessons.json.

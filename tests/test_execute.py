@@ -40,7 +40,7 @@ def course(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "NOTEBOOKS", notebooks)
         monkeypatch.setattr(module, "LESSONS", list(LESSONS))
         monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr(execute, "SOLUTIONS", [])
+    monkeypatch.setattr(execute, "BESIDE", [])
     monkeypatch.setattr(pages, "BUILD", build)
     return tmp_path
 

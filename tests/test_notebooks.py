@@ -10,11 +10,11 @@ import pytest
 
 import torchnlp
 from course.language import LANGUAGES, SOURCE, TRANSLATIONS
-from course.notebooks import LESSONS, NOTEBOOKS, SOLUTIONS, code_cells, python, read
+from course.notebooks import ASSIGNMENT, LESSONS, NOTEBOOKS, SOLUTIONS, code_cells, python, read
 
 ALL = LESSONS + SOLUTIONS
 each_notebook = pytest.mark.parametrize(
-    ("language", "lesson"), [(language, lesson) for language in LANGUAGES for lesson in ALL]
+    ("language", "lesson"), [(language, lesson) for language in LANGUAGES for lesson in [*ALL, ASSIGNMENT]]
 )
 each_translation = pytest.mark.parametrize(
     ("language", "lesson"), [(language, lesson) for language in TRANSLATIONS for lesson in ALL]
