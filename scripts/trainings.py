@@ -111,7 +111,7 @@ def lesson_loop(rows: list, test: list, precision: str = "", compiled: bool = Fa
     torch.manual_seed(seed)
     if precision:
         names["has_bf16"] = lambda: precision == "bf16"
-    names = run("precision", "special", "pad-bert", "similar-batches", "load-model", "parameters", **names)
+    names = run("precision", "embed", "special", "pad-bert", "similar-batches", "load-model", "parameters", **names)
     names = run("freeze", "train-mode", "freeze-choice", "last-layer", "two-parts", "lower-part", **names)
     start = time.perf_counter()
     names["lengths"] = [len(ids) for ids in tokenizer([text for _, text in rows]).input_ids]

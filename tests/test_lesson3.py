@@ -90,14 +90,15 @@ def test_freeze_lower_freezes_exactly_that_and_can_be_undone(small_bert):
 ROWS = [(1, "peace talks"), (2, "late goal wins the cup"), (3, "shares fall"), (4, "new chip"), (2, "match drawn")]
 
 
-FUNCTIONS = ("precision", "freeze", "train-mode", "last-layer", "two-parts", "lower-part")
+FUNCTIONS = ("precision", "embed", "freeze", "train-mode", "last-layer", "two-parts", "lower-part")
 
 
 @pytest.fixture
-def parts(small_bert, pad_bert):
+def parts(small_bert, pad_bert, tokenizer):
     """What the lesson computes logits with, in float32, of the small BERT, two of whose three layers are frozen."""
     names = run_cells("3-bert", "imports", "course-imports") | {"has_bf16": lambda: False, "tqdm": lambda x, **_: x}
-    return run_cells("3-bert", *FUNCTIONS, **names, model=small_bert, pad_bert=pad_bert, FREEZE=2)
+    names |= {"tokenizer": tokenizer, "MAX_SEQ_LEN": 16, "model": small_bert, "pad_bert": pad_bert, "FREEZE": 2}
+    return run_cells("3-bert", *FUNCTIONS, **names)
 
 
 def test_both_parts_together_give_logits_and_gradients_of_the_library(small_bert, parts):
@@ -168,6 +169,15 @@ def test_norms_and_biases_are_not_decayed_and_a_second_run_has_a_schedule_of_its
         assert scheduler.get_last_lr() == [1e-3, 1e-3]
         optimizer.step()
         scheduler.step()
+
+
+def test_batches_hold_each_text_once_with_hardly_any_padding(parts, tokenizer):
+    texts = [" ".join(["goal"] * (7 * i % 41)) for i in range(100)]
+    batches = list(parts["padded_batches"](texts, 16, 5))
+    masks = [batch["attention_mask"] for _, batch in batches]
+    assert sorted(i for part, _ in batches for i in part) == list(range(100))
+    assert {len(mask) for mask in masks} == {5} and max(mask.shape[1] for mask in masks) == 16
+    assert sum((mask == 0).sum() for mask in masks) < 0.05 * sum(mask.numel() for mask in masks)
 
 
 def test_predict_keeps_the_order_of_the_rows_and_the_training_state_out(small_bert, parts):
