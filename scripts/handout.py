@@ -17,7 +17,7 @@ from course.files import atomic_write
 from course.notebooks import ROOT
 
 LEFT_OUT = (
-    *("notebooks/*/solutions/*", "docs/teaching*", "docs/translating*", "CONTRIBUTING.md"),
+    *("notebooks/*/solutions/*", "docs/teaching*", "CONTRIBUTING.md"),
     *("tests/*", "conftest.py", ".ci/*", ".github/*", ".gitignore"),
     *(f"scripts/{name}.py" for name in ("collect", "judge", "answer", "wire", "handout", "kit", "install", "support")),
     *("scripts/links.py", "scripts/translate.py", "scripts/glossary.py", "scripts/templates/course/class.html.j2"),
