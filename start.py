@@ -219,8 +219,8 @@ def install(build: str, environment: dict[str, str], lock: int) -> None:
     free = shutil.disk_usage(ROOT).free / 1e9
     if not PYTHON.exists() and free < on_disk:
         raise Refused(f"set-up takes {on_disk} GB on the disk, and only {free:.1f} GB are free")
-    source = "nothing" if "PIP_NO_INDEX" in environment else f"about {gigabytes} GB unless pip has them"
-    print(f"Setting up in .venv, once: {source} to download, {on_disk} GB on the disk.")
+    source = "nothing to download" if "PIP_NO_INDEX" in environment else f"about {gigabytes} GB to download"
+    print(f"Setting up in .venv, once: {source}, {on_disk} GB on the disk.")
     print(f"PyTorch: the {'CUDA' if build == 'cuda' else 'CPU'} build (CPU=1 or CUDA=1 overrule).", flush=True)
     try:
         VENV.mkdir(exist_ok=True)

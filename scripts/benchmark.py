@@ -35,7 +35,7 @@ from torchtext.vocab import Vocab
 
 import torchnlp
 from course import cost
-from course.files import write_json
+from course.files import atomic_write, write_json
 from course.finetuning import has_bf16
 from course.language import LANGUAGES, SOURCE, WORDS, document
 from course.notebooks import LESSONS, ROOT
@@ -249,7 +249,8 @@ def write_readmes(figures: dict) -> None:
     """Write the tables of all parts that were measured between the markers of each README."""
     for language, name in READMES.items():
         before, after = MARKED.split((ROOT / name).read_text(encoding="utf-8"))
-        (ROOT / name).write_text(before + tables(figures, language) + after, encoding="utf-8")
+        with atomic_write(ROOT) as folder:
+            (folder / name).write_text(before + tables(figures, language) + after, encoding="utf-8")
     if missing := [part for part in PARTS if part not in figures]:
         print(f"not measured yet: {', '.join(missing)}")
 

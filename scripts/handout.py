@@ -69,13 +69,13 @@ def as_students_get_it(name: str) -> bytes:
 def main() -> None:
     try:
         names = for_students()
-    except NotACheckout as error:
-        sys.exit(f"scripts/handout.py: {error}")
-    with atomic_write(BUILD) as folder:
-        with zipfile.ZipFile(folder / "handout.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in names:
-                archive.writestr(f"{TOP}/{name}", as_students_get_it(name))
-        megabytes = (folder / "handout.zip").stat().st_size / 1e6
+        with atomic_write(BUILD) as folder:
+            with zipfile.ZipFile(folder / "handout.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+                for name in names:
+                    archive.writestr(f"{TOP}/{name}", as_students_get_it(name))
+            megabytes = (folder / "handout.zip").stat().st_size / 1e6
+    except (NotACheckout, OSError) as error:
+        sys.exit(f"scripts/handout.py: no handout was made: {error}")
     print(f"The handout: {len(names)} files, {megabytes:.0f} MB, in build/handout.zip")
 
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 KIT = Path(__file__).resolve().parent
+BEGUN = ".install-begun"  # lies in the folder while the course is copied, or if that did not end
 
 
 def here() -> str:
@@ -41,8 +42,11 @@ def check(content: dict) -> None:
 def copy_course(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         sys.exit(f"install.py: {folder} is a file; name a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "start.py").is_file():
+    known = any((folder / name).is_file() for name in ("start.py", BEGUN))
+    if folder.is_dir() and any(folder.iterdir()) and not known:
         sys.exit(f"install.py: {folder} holds something else; name a new folder, or that of the course")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BEGUN).touch()
     for source in sorted((KIT / "course").rglob("*"), key=lambda path: path.name == "start.py"):  # that one comes last
         target = folder / source.relative_to(KIT / "course")
         if source.is_dir():
@@ -50,6 +54,7 @@ def copy_course(folder: Path) -> None:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
+    (folder / BEGUN).unlink()
 
 
 def main() -> None:
@@ -57,7 +62,10 @@ def main() -> None:
         sys.exit(__doc__)
     if not (KIT / "kit.json").is_file():
         sys.exit("install.py: this kit is not whole: kit.json is missing; copy it again, or end making it (make kit)")
-    content = json.loads((KIT / "kit.json").read_text(encoding="utf-8"))
+    try:
+        content = json.loads((KIT / "kit.json").read_text(encoding="utf-8"))
+    except ValueError:
+        sys.exit("install.py: this kit is not whole: kit.json is not the file that was packed; copy it again")
     print("Checking the kit...", flush=True)
     check(content)
     folder = Path(sys.argv[1]).expanduser().resolve()

@@ -80,9 +80,11 @@ def write(table: dict[str, list[str]], language: str) -> str:
 def main() -> None:
     try:
         table = measure()
-    except RuntimeError as error:
-        sys.exit(f"uv could not ask the package index:\n{error}")
-    print([write(table, language) for language in LANGUAGES][0])
+        print([write(table, language) for language in LANGUAGES][0])
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        sys.exit(f"scripts/support.py: uv could not ask the package index:\n{error}")
+    except OSError as error:
+        sys.exit(f"scripts/support.py: {error}; the tables are as before")
 
 
 if __name__ == "__main__":

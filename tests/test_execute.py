@@ -1,5 +1,7 @@
 """scripts/execute.py, which `make` runs: tiny notebooks of our own, each in a real kernel."""
 
+import multiprocessing
+import os
 import re
 import signal
 
@@ -115,6 +117,41 @@ def test_ctrl_c_says_where_it_stopped_and_keeps_what_was_finished(course, capsys
     assert outputs(build / "1-good.ipynb")["numbers"] and (build / "2-bad.html").read_text() == "of an earlier run"
     assert "en/1-good.html" in (course / "build" / "index.html").read_text(encoding="utf-8")
     assert [path.name for path in build.iterdir() if path.name.startswith(".")] == []
+
+
+def at_once(arguments, count=1):
+    """The exit codes of as many runs of execute.py, each in a process of its own, which inherits what is patched."""
+    runs = [multiprocessing.get_context("fork").Process(target=execute.main, args=(arguments,)) for _ in range(count)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(120)
+    return [run.exitcode for run in runs]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
+def test_killed_while_it_stores_outputs_no_notebook_is_lost_and_the_next_run_stores_them(course, monkeypatch):
+    monkeypatch.setenv("TORCHNLP_DATA", "a folder")
+    good, bad = (course / "notebooks" / "en" / f"{name}.ipynb" for name in LESSONS)
+    notebook = nbformat.read(bad, as_version=4)
+    notebook.cells[-1].source = "import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(600)"
+    nbformat.write(notebook, bad)
+    before = bad.read_bytes()
+    assert at_once(["--store", "en"]) == [-signal.SIGKILL]
+    assert outputs(good)["numbers"][0]["text"] == "accuracy 0.9\n" and bad.read_bytes() == before
+    notebook.cells[-1].source = "print('mended')"
+    nbformat.write(notebook, bad)
+    assert at_once(["--store", "en"]) == [0] and outputs(bad)["load"][0]["text"] == "mended\n"
+    assert sorted(path.name for path in good.parent.iterdir()) == ["1-good.ipynb", "2-bad.ipynb"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no fork on Windows")
+def test_two_runs_at_once_leave_whole_pages(course):
+    assert at_once(["en", "1-good"], 2) == [0, 0]
+    build = course / "build" / "en"
+    assert outputs(build / "1-good.ipynb")["numbers"][0]["text"] == "accuracy 0.9\n"
+    assert (build / "1-good.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert [path.name for path in course.rglob(".*")] == []
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,15 @@ def test_a_command_for_instructors_is_refused_there_in_a_sentence(unzipped):
         assert done.stderr == f"start.py: this copy of the course has no {missing}: {command} is for who teaches it\n"
 
 
+def test_on_a_full_disk_the_old_one_stays(mount, monkeypatch):
+    disk = mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    (disk / "handout.zip").write_text("old")
+    monkeypatch.setattr(handout, "BUILD", disk)
+    with pytest.raises(SystemExit, match="no handout was made: .*No space left"):
+        handout.main()
+    assert [path.name for path in disk.iterdir()] == ["handout.zip"] and (disk / "handout.zip").read_text() == "old"
+
+
 @pytest.mark.slow
 def test_it_runs_as_it_is(unzipped, monkeypatch):
     """Weights, working copies, slides; a lesson's beginning and its exercises are executed into a page."""

@@ -1,8 +1,10 @@
 """The kit: made whole or not at all, installed without a network, refused by name if anything in it is wrong."""
 
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -11,6 +13,7 @@ import pytest
 
 import handout
 import kit
+from course.files import PARTIAL
 from course.notebooks import ROOT
 from tiny_course import MINUTE, is_set_up, make_course
 
@@ -95,6 +98,7 @@ def test_a_kit_for_students_holds_what_the_handout_holds(course):
         ),
         (lambda made: (made / "course/start.py").unlink(), "course/start.py is missing"),
         (lambda made: (made / "kit.json").unlink(), "this kit is not whole: kit.json is missing"),
+        (lambda made: os.truncate(made / "kit.json", 200), "kit.json is not the file that was packed"),
         (lambda made: shutil.rmtree(made / "course"), "course/start.py is missing"),
         (lambda made: change_a_byte(made / WHEEL), f"{WHEEL} is not the file that was packed"),
         (lambda made: claim_another_system(made), "the kit has packages for solaris-sparc-3.11"),
@@ -136,6 +140,63 @@ def test_an_interrupted_kit_leaves_the_old_one(made, course, monkeypatch):
         kit.make([])
     assert (made / "kit.json").read_bytes() == before
     assert sorted(path.name for path in made.parent.iterdir()) == ["en", "kit", "kit.zip", "other.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
+def test_killed_while_it_is_packed_the_old_kit_stays_whole_and_the_next_one_is_made(made, monkeypatch):
+    before = (made / "kit.json").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(kit, "pack", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        killed = multiprocessing.get_context("fork").Process(target=kit.make, args=([],))
+        killed.start()
+        killed.join(MINUTE)
+    assert killed.exitcode == -signal.SIGKILL and (made / "kit.json").read_bytes() == before
+    (left,) = made.parent.glob(f"{PARTIAL}*")
+    os.utime(left, (0, 0))
+    kit.make([])
+    assert sorted(path.name for path in made.parent.iterdir()) == ["en", "kit", "kit.zip", "other.txt"]
+
+
+def full_disk(mount, megabytes):
+    """A disk, and a file on it which leaves room for two small files."""
+    disk = mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs")
+
+    def fill():
+        (disk / "ballast").write_bytes(bytes(shutil.disk_usage(disk).free - 8192))
+        return disk / "ballast"
+
+    return disk, fill
+
+
+def test_on_a_full_disk_no_kit_is_made_and_the_old_one_stays(made, course, mount, monkeypatch):
+    disk, fill = full_disk(mount, 4)
+    build = shutil.copytree(course, disk / "course") / "build"
+    fill()
+    before = (build / "kit" / "kit.json").read_bytes()
+    for module in (kit, handout):
+        monkeypatch.setattr(module, "ROOT", build.parent)
+    monkeypatch.setattr(kit, "BUILD", build)
+    monkeypatch.setattr(sys, "argv", ["kit.py"])
+    with pytest.raises(SystemExit, match="no kit was made: .*No space left"):
+        kit.main()
+    assert (build / "kit" / "kit.json").read_bytes() == before
+    assert sorted(path.name for path in build.iterdir()) == ["en", "kit", "kit.zip", "other.txt"]
+
+
+@pytest.mark.slow
+def test_stopped_by_a_full_disk_the_same_command_installs(course, mount):
+    program = (course / "start.py").read_text(encoding="utf-8")
+    (course / "start.py").write_text(program.replace("ON_DISK, ON_DISK_CUDA = 2.2", "ON_DISK, ON_DISK_CUDA = 0"))
+    kit.make([])
+    disk, fill = full_disk(mount, 60)
+    ballast = fill()
+    stopped = install(course / "build" / "kit", disk / "new")
+    assert stopped.returncode == 1 and stopped.stderr.startswith("install.py: the course could not be copied: ")
+    assert "No space left" in stopped.stderr and stopped.stderr.count("\n") == 1
+    ballast.unlink()
+    again = install(course / "build" / "kit", disk / "new")
+    assert again.returncode == 0, again.stderr
+    assert is_set_up(disk / "new") and not (disk / "new" / ".install-begun").exists()
 
 
 def test_what_no_kit_can_be_made_of_is_said(course, monkeypatch, tmp_path):

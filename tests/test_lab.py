@@ -1,9 +1,11 @@
 """Working copies of the lessons; JupyterLab in a real browser: what the lessons import works in it."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 import urllib3
@@ -90,6 +92,25 @@ def lab(tmp_path):
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
+
+
+def test_a_port_that_is_taken_is_said_and_the_next_one_serves(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, ROOT / "scripts" / "lab.py", "--edit", "--no-browser", f"--port={port}"]
+        command.append(f"--ServerApp.root_dir={tmp_path}")
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
+            deadline = threading.Timer(60, server.kill)
+            deadline.start()
+            said = ""
+            while "/lab" not in said.rpartition("http://127.0.0.1:")[2] and (line := server.stderr.readline()):
+                said += line
+            deadline.cancel()
+            server.kill()
+    assert f"The port {port} is already in use" in said and "Traceback" not in said
+    assert re.search(r"http://127\.0\.0\.1:(\d+)/lab", said)[1] != str(port)
 
 
 RESULTS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => ({
