@@ -1,10 +1,15 @@
 function (box, data) {
-  const {queries, keys, weights, words, drawing: [ROW, LEFT, RIGHT, WIDTH, BLUE]} = data;
+  const {queries, keys, weights, words, drawing: [ROW, SPAN, BLUE]} = data;
   // colours of JupyterLab's theme, of the course's pages, or of the browser
   const [INK, PAPER, LINE] = ["var(--jp-content-font-color1, CanvasText)", "var(--jp-layout-color0, Canvas)",
                               `var(--jp-brand-color1, ${BLUE})`];
   const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const y = (i) => ROW * (i + 0.5) + 5;
+  // as wide as the words need, so that they stay large where there is little room
+  const FONT = "18px sans-serif", ruler = document.createElement("canvas").getContext("2d");
+  ruler.font = FONT;
+  const width = (texts) => Math.max(...texts.map((text) => ruler.measureText(text).width));
+  const LEFT = width(queries) + 16, RIGHT = LEFT + SPAN, WIDTH = RIGHT + width([...keys, "0.00"]) + width(["0.00"]) + 24;
   const add = (parent, name, attributes, text) => {
     const html = ["div", "label", "span", "select", "option"].includes(name);
     const part = html ? document.createElement(name)
@@ -14,7 +19,7 @@ function (box, data) {
     return parent.appendChild(part);
   };
   box.querySelector("img").remove();
-  box.style.cssText += `; color-scheme: light dark; color: ${INK}; background: ${PAPER}`;
+  box.style.cssText += `; max-width: ${Math.ceil(WIDTH)}px; color-scheme: light dark; color: ${INK}; background: ${PAPER}`;
   const bar = add(box, "div", {style: "font: 15px sans-serif; padding: 4px"});
   bar.addEventListener("keydown", (event) => event.stopPropagation());  // arrows choose; they turn no slide
   const choose = (name, count, first) => {
@@ -32,14 +37,14 @@ function (box, data) {
   add(bar, "span", {}, words.hint);
   const height = ROW * Math.max(queries.length, keys.length) + 10;
   const svg = add(box, "svg", {viewBox: `0 0 ${WIDTH} ${height}`, width: "100%", role: "group",
-    style: `fill: ${INK}; font: 15px sans-serif`});
+    style: `fill: ${INK}; font: ${FONT}`});
   const lines = add(svg, "g", {});
   const values = keys.map((word, j) => {
-    add(svg, "text", {x: RIGHT + 8, y: y(j) + 5, "data-key": j}, word);
-    return add(svg, "text", {x: WIDTH - 6, y: y(j) + 5, "data-value": j, "text-anchor": "end"}, "");
+    add(svg, "text", {x: RIGHT + 8, y: y(j) + 6, "data-key": j}, word);
+    return add(svg, "text", {x: WIDTH - 6, y: y(j) + 6, "data-value": j, "text-anchor": "end"}, "");
   });
   queries.forEach((word, i) => {
-    const text = add(svg, "text", {x: LEFT - 8, y: y(i) + 5, "text-anchor": "end", tabindex: 0, role: "img",
+    const text = add(svg, "text", {x: LEFT - 8, y: y(i) + 6, "text-anchor": "end", tabindex: 0, role: "img",
       "data-query": i, style: "cursor: pointer"}, word);
     for (const event of ["mouseenter", "focus"]) text.addEventListener(event, () => point(i));
     for (const event of ["mouseleave", "blur"]) text.addEventListener(event, () => point(null));

@@ -60,7 +60,7 @@ def show_heads(
         "keys": tokens,
         "layer": layer,
         "head": head,
-        "drawing": [ROW, LEFT, RIGHT, WIDTH, BLUE],
+        "drawing": [ROW, RIGHT - LEFT, BLUE],
         "words": WORDS[here()]["heads"],
         "weights": (weights * 1000).round().int().tolist(),  # in thousandths
     }

@@ -70,8 +70,12 @@ def plot_panels(
     told = [alt.lines(series, xlabel, ylabel, title, at or {}) for ylabel, series in panels.items()]
     with _figure((6.5 * len(panels), 4.5), " ".join(told)) as figure:
         figure.suptitle(title, fontsize=17)
-        for ax, (ylabel, series) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        grid = figure.subplots(1, len(panels), squeeze=False)[0]
+        for ax, (ylabel, series) in zip(grid, panels.items(), strict=True):
             _draw_lines(ax, series, at=at, xlabel=xlabel, ylabel=ylabel, **axis)
+        for ax in grid[:-1]:  # one legend is enough for lines of the same names
+            if ax.get_legend() and list(panels.values())[0].keys() == list(panels.values())[-1].keys():
+                ax.get_legend().remove()
 
 
 def plot_bars(
@@ -134,6 +138,8 @@ def plot_heatmap(
     rows, columns = [textwrap.fill(readable(row), 28) for row in rows], [readable(column) for column in columns]
     longest = max(len(line) for row in rows for line in row.split("\n"))
     wide, high = (1.15, 0.75) if fmt else (0.6, 0.45)
+    if len(columns) < 6:  # room to write their names straight
+        wide = max(wide, 0.13 * max(map(len, columns)))
     steep = max(map(len, columns)) > 8 * wide
     size = (2.3 + 0.13 * longest + wide * len(columns), 2 + high * len(rows))
     with _figure(size, told, **{"axes.grid": False}) as figure:
@@ -268,7 +274,7 @@ def _name_ticks(ax: Axes, rows: Sequence[str], columns: Sequence[str], hidden: b
     if rows:
         for set_ticks, names, turned in ((ax.set_xticks, columns, 90), (ax.set_yticks, rows, 0)):
             names = [readable(name) for name in names]
-            set_ticks(range(len(names)), names, rotation=turned, fontsize=15 if len(names) < 10 else 11)
+            set_ticks(range(len(names)), names, rotation=turned, fontsize=15 if len(names) < 10 else 13)
     elif hidden:
         ax.set(xticks=[], yticks=[])
 

@@ -94,7 +94,7 @@ def decoder(sheet: Axes) -> None:
     label(sheet, 0.8, 8.5, "$s_0$: where the encoder ends", "left", color=BLUE, fontsize=15)
     look = {"arrowstyle": "-|>", "mutation_scale": 18, "linestyle": "--", "linewidth": 2, "color": GREEN}
     look |= {"connectionstyle": "arc3,rad=0.32", "shrinkA": 0, "shrinkB": 0}
-    sheet.add_patch(FancyArrowPatch((5.8, DECODER - RADIUS), (2.7, SCORE + 0.4), **look))
+    sheet.add_patch(FancyArrowPatch((5.8, DECODER - RADIUS), (2.55, SCORE + 0.4), **look))
     label(sheet, 2.75, 6.6, "query $s_0$", "right", color=GREEN, weight="bold")
 
 
@@ -104,16 +104,18 @@ def alignment_matrices() -> Figure:
     model = lesson["Translator"](attention=lesson["AdditiveAttention"](64))
     lesson["fit"](model, 600)
 
-    figure = Figure(figsize=(16, 13.6))
-    for axes, length in zip(figure.subplots(2, 2).flat, (8, 9, 11, 12), strict=True):
+    figure = Figure(figsize=(16, 10), layout="constrained")
+    grid = figure.subplots(2, 2)
+    for axes, length in zip(grid.flat, (8, 9, 11, 12), strict=True):
         english, latin, positions = lesson["sentence"](length, length)
         written, weights = lesson["alignment"](model, [(english, latin, positions)])
         words = [list(lesson["latin_ids"])[i] for i in written[0, : len(latin)]]
-        axes.imshow(weights[0, : len(words)], cmap="Blues", vmin=0, vmax=1)
-        axes.set_xticks(range(len(english)), english, rotation=45, ha="left", rotation_mode="anchor")
-        axes.set_yticks(range(len(words)), words)
+        image = axes.imshow(weights[0, : len(words)], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(english)), english, rotation=45, ha="left", rotation_mode="anchor", fontsize=22)
+        axes.set_yticks(range(len(words)), words, fontsize=22)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.spines[:].set_color(tint(GREY, 0.5))
-    figure.tight_layout(h_pad=2, w_pad=2)
+    figure.supxlabel("across: English, read; down: Latin, written; the darker, the larger the weight", fontsize=22)
+    figure.colorbar(image, ax=grid, aspect=30, pad=0.01).ax.tick_params(labelsize=22)
     return figure

@@ -6,6 +6,7 @@ python scripts/pages.py 2    only the slides of a session of docs/sessions.toml,
 MathJax and reveal.js come from installed packages and are written into each file.
 """
 
+import ast
 import base64
 import copy
 import re
@@ -79,7 +80,21 @@ def export(kind: str, notebook: nbformat.NotebookNode, language: str) -> str:
             cell.metadata["is_copy"] = is_copy(cell)
             cell.source = re.sub(ALT + r"\(\.\./\.\./images/", r"![\g<alt>](images/", cell.source)
             cell.source = ANIMATION.sub(with_still, cell.source)
+        elif kind == "slides":
+            cell.source = without_drawing(cell.source)
     return exporter.from_notebook_node(notebook, resources=resources)[0]
+
+
+def without_drawing(code: str) -> str:
+    """A cell's code without the calls that draw a plot: a slide shows the plot, and what it was made from."""
+    if "plot_" not in code:
+        return code
+    lines = code.splitlines()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            if getattr(node.value.func, "id", "").startswith("plot_"):
+                lines[node.lineno - 1 : node.end_lineno] = [None] * (node.end_lineno - node.lineno + 1)
+    return "\n".join(line for line in lines if line is not None)
 
 
 def with_still(animation: re.Match) -> str:

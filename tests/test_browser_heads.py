@@ -55,6 +55,14 @@ def test_it_can_be_used_with_the_keyboard_alone(explorer):
     assert f"[CLS] looks most at {best}" in tab.evaluate("document.activeElement.getAttribute('aria-label')")
 
 
+def test_words_are_large_enough_on_a_phone(explorer):
+    tab = explorer(WORDS)
+    tab.set_viewport_size({"width": 390, "height": 844})
+    assert tab.locator("text[data-query='2']").bounding_box()["height"] > 14
+    boxes = [text.bounding_box() for text in tab.locator("svg text").all() if text.text_content()]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+
+
 def test_hostile_words_stay_text_in_the_browser(explorer):
     hostile = ["<img src=x onerror=\"document.title='hacked'\">", "</script><b>bold</b>", "&lt;", "'\"", "$x^2$"]
     tab = explorer(hostile)

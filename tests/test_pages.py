@@ -45,6 +45,21 @@ def test_hints_are_on_the_slides_and_not_on_the_pages(language, built):
     assert hint not in built("page", language, LESSONS[0])
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_slide_shows_drawing_code_and_pages_do(language, built):
+    call = r'plot_\w+</span><span class="p">\('
+    assert not any(re.search(call, built("slides", language, lesson)) for lesson in LESSONS)
+    assert all(re.search(call, built("page", language, lesson)) for lesson in LESSONS)
+
+
+def test_only_the_calls_that_draw_are_left_out_of_slides():
+    code = 'bars = {"a": 1}\nplot_bars(\n    bars,\n    "x", "title",\n)\nassert bars  # a plot_ in a comment\n'
+    assert pages.without_drawing(code) == 'bars = {"a": 1}\nassert bars  # a plot_ in a comment'
+    inside = "def show(x):\n    y = x + 1\n    plot_lines({}, y)\n    return y"
+    assert pages.without_drawing(inside) == "def show(x):\n    y = x + 1\n    return y"
+    assert pages.without_drawing("plot_bars({})") == "" and pages.without_drawing("%time x") == "%time x"
+
+
 def test_files_of_packages_cannot_end_the_script_they_stand_in_and_missing_ones_are_named():
     for file in ("sphinx-revealjs", "revealjs/dist/reveal.js"), ("sphinx-mathjax-offline", "mathjax/tex-svg-full.js"):
         assert "</script" not in pages.packaged(*file).lower()

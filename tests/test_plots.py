@@ -76,6 +76,7 @@ def test_plot_panels_gives_each_quantity_its_axis(shown):
     panels = {"loss": {"train": ([1, 2], [3, 1])}, "accuracy": {"train": ([1, 2], [0.2, 0.4])}}
     plots.plot_panels(panels, "step", "Fine-tuning", at={"half": 1.5})
     assert [ax.get_ylabel() for ax in shown[0].axes] == ["loss", "accuracy"]
+    assert [ax.get_legend() is not None for ax in shown[0].axes] == [False, True]  # the lines have the same names
     assert all(list(ax.lines[1].get_xdata()) == [1.5, 1.5] for ax in shown[0].axes) and "half, 1.5" in shown[0].alt
     assert "Up: loss. train: from 3 to 1." in shown[0].alt and "Up: accuracy. train: from 0.2 to 0.4." in shown[0].alt
 
@@ -96,6 +97,12 @@ def test_plot_heatmap_puts_rows_and_columns_in_place_and_can_be_read(shown):
     assert labels(ax.get_xticklabels()) == ["a", "b", "c"] and labels(ax.texts) == ["0.0", "1.0", "0.5"]
     assert [text.get_color() for text in ax.texts] == ["black", "white", "black"]
     assert shown[0].alt.endswith("Row by row: r: a 0, b 1, c 0.5.")
+
+
+@pytest.mark.parametrize(("count", "turn"), [(3, 0), (12, 45)])
+def test_names_of_columns_are_straight_where_there_is_room(shown, count, turn):
+    plots.plot_heatmap([[0.5] * count], ["r"], ["feed-forward"] * count, "title", fmt="{:.1f}")
+    assert {label.get_rotation() for label in shown[0].axes[0].get_xticklabels()} == {turn}
 
 
 @pytest.mark.parametrize(

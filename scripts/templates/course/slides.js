@@ -10,9 +10,11 @@ function fit(slide) {
   }
   slide.dataset.zoom = zoom;
   const image = content.querySelector("img");
-  if (zoom === 1 && image) {  // a picture may use the room that is left
+  if (zoom === 1 && image) {  // a picture may use the room that is left, as long as it stays sharp
     const room = HEIGHT - content.getBoundingClientRect().height;
-    image.style.maxHeight = `${Math.floor(image.getBoundingClientRect().height + room)}px`;
+    const box = image.getBoundingClientRect();
+    image.style.maxHeight = "none";
+    image.style.width = `${Math.floor(Math.min(box.width * (1 + room / box.height), 1.3 * image.naturalWidth))}px`;
   }
 }
 
