@@ -5,6 +5,7 @@ python scripts/execute.py --store en    the outputs are stored in notebooks/en/ 
 """
 
 import argparse
+import atexit
 import os
 import re
 import sys
@@ -26,6 +27,7 @@ from course.notebooks import ASSIGNMENT, LESSONS, NOTEBOOKS, ROOT, SOLUTIONS
 
 BESIDE = [*SOLUTIONS, ASSIGNMENT]  # the lessons: outputs are stored in these too
 CELL_TIMEOUT = 1200  # seconds
+START_TIMEOUT = 120
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -46,6 +48,7 @@ def execute(notebook: nbformat.NotebookNode, path: Path) -> tuple[nbformat.Noteb
         client = NotebookClient(
             notebook,
             timeout=CELL_TIMEOUT,
+            startup_timeout=START_TIMEOUT,
             kernel_name="python3",
             resources={"metadata": {"path": str(path.parent)}},
             record_timing=False,
@@ -57,8 +60,10 @@ def execute(notebook: nbformat.NotebookNode, path: Path) -> tuple[nbformat.Noteb
             run_in_a_thread(client)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"{path.stem} stopped in the cell {bar.postfix}") from None
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            failure = f"stopped in the cell {bar.postfix}\n{indent(describe(error), '    ')}"
+        except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
+            atexit.unregister(client._cleanup_kernel)  # it would complain of a kernel that never started
+            where = f"in the cell {bar.postfix}" if bar.postfix else "before its first cell"
+            failure = f"stopped {where}\n{indent(describe(error), '    ')}"
     for cell in notebook.cells:
         if cell.cell_type == "code":  # a progress bar that has ended says nothing on a page
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
@@ -85,6 +90,8 @@ def describe(error: Exception) -> str:
         return f"it ran for more than {CELL_TIMEOUT} seconds"
     if isinstance(error, DeadKernelError):
         return "its kernel died; most often the memory was used up"
+    if isinstance(error, RuntimeError):  # as nbclient tells it
+        return f"its kernel did not start, on a machine with much else to do perhaps: {error}"
     line = re.search(r"^-+> \d+ .*\n", strip_ansi(error.traceback), re.MULTILINE)  # the first is that of the cell
     message = "\n".join(strip_ansi(f"{error.ename}: {error.evalue}").splitlines()[:5])
     return (line.group() if line else "") + message.replace(f"{ROOT}/", "").replace(str(Path.home()), "~")

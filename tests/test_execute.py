@@ -119,6 +119,13 @@ def test_ctrl_c_says_where_it_stopped_and_keeps_what_was_finished(course, capsys
     assert [path.name for path in build.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_kernel_that_does_not_start_is_said_without_a_traceback(course, monkeypatch, capsys):
+    monkeypatch.setattr(execute, "START_TIMEOUT", 0)
+    assert execute.main(["en", "1-good"]) == 1
+    err = capsys.readouterr().err
+    assert "1-good stopped before its first cell\n    its kernel did not start" in err and "Traceback" not in err
+
+
 def at_once(arguments, count=1):
     """The exit codes of as many runs of execute.py, each in a process of its own, which inherits what is patched."""
     runs = [multiprocessing.get_context("fork").Process(target=execute.main, args=(arguments,)) for _ in range(count)]
