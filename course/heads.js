@@ -19,7 +19,7 @@ function (box, data) {
     return parent.appendChild(part);
   };
   box.querySelector("img").remove();
-  box.style.cssText += `; max-width: ${Math.ceil(WIDTH)}px; color-scheme: light dark; color: ${INK}; background: ${PAPER}`;
+  box.style.cssText += `; color-scheme: light dark; color: ${INK}; background: ${PAPER}`;
   const bar = add(box, "div", {style: "font: 15px sans-serif; padding: 4px"});
   bar.addEventListener("keydown", (event) => event.stopPropagation());  // arrows choose; they turn no slide
   const choose = (name, count, first) => {
@@ -37,7 +37,7 @@ function (box, data) {
   add(bar, "span", {}, words.hint);
   const height = ROW * Math.max(queries.length, keys.length) + 10;
   const svg = add(box, "svg", {viewBox: `0 0 ${WIDTH} ${height}`, width: "100%", role: "group",
-    style: `fill: ${INK}; font: ${FONT}`});
+    style: `max-width: ${Math.ceil(WIDTH)}px; fill: ${INK}; font: ${FONT}`});
   const lines = add(svg, "g", {});
   const values = keys.map((word, j) => {
     add(svg, "text", {x: RIGHT + 8, y: y(j) + 6, "data-key": j}, word);
