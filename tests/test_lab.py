@@ -104,13 +104,13 @@ def test_a_port_that_is_taken_is_said_and_the_next_one_serves(tmp_path):
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
             deadline = threading.Timer(60, server.kill)
             deadline.start()
-            said = ""
-            while "/lab" not in said.rpartition("http://127.0.0.1:")[2] and (line := server.stderr.readline()):
+            said, address = "", r"http://127\.0\.0\.1:(\d+)/lab"
+            while not re.search(address, said) and (line := server.stderr.readline()):
                 said += line
             deadline.cancel()
             server.kill()
     assert f"The port {port} is already in use" in said and "Traceback" not in said
-    assert re.search(r"http://127\.0\.0\.1:(\d+)/lab", said)[1] != str(port)
+    assert re.search(address, said)[1] != str(port)
 
 
 RESULTS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => ({
