@@ -48,6 +48,17 @@ def other_settings(settings: dict, file: Path) -> dict:
     return {name: before.get(name) for name in settings if before.get(name) != settings[name]}
 
 
+def check_space(folder: Path, model, kept: int) -> None:
+    """Raise ValueError if the disk of `folder` is too full for the model and so many checkpoints of it, one more while
+    it is written: weights, and for each number that learns the two that AdamW keeps. What lies there counts as free."""
+    numbers = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    weights, learning = sum(size for size, _ in numbers), sum(size for size, learns in numbers if learns)
+    needed = 4 * weights + ((kept + 1) * (4 * weights + 8 * learning) if kept else 0)
+    free = shutil.disk_usage(folder).free + sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    message = f"--output-dir {folder.name} needs room for {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free: "
+    check(needed <= free, message + "make room, name another folder, or save less often (--save-strategy no)")
+
+
 def start_run(file: Path, settings: dict, overwrite: bool) -> None:
     """Lock the folder of `file` and write the settings of a new run there, or check that its run had the same settings.
 

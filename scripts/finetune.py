@@ -27,7 +27,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.hf_argparser import HfArg
 
 import torchnlp
-from checkpoints import check, delete_other_checkpoints, last_checkpoint, other_settings, start_run
+from checkpoints import check, check_space, delete_other_checkpoints, last_checkpoint, other_settings, start_run
 from course import cost, finetuning
 from course.files import atomic_write, sha256, write_json
 from course.finetuning import has_bf16, layers_of
@@ -205,6 +205,10 @@ def main() -> None:
         return forecast(model, tokenizer, rows, options, args)
 
     # training
+    try:
+        check_space(output, model, args.save_total_limit if args.save_strategy != "no" else 0)
+    except ValueError as error:
+        sys.exit(f"finetune.py: {error}")
     test_set = finetuning.tokenize(test_rows, tokenizer, options.max_length, quiet=not is_main_process)
     test_set.sort(key=lambda example: len(example["input_ids"]))
     last = last_checkpoint(output, world_size)

@@ -5,6 +5,7 @@ python scripts/sessions.py    count the slides of each session and write the tab
 
 import copy
 import re
+import sys
 import tomllib
 from functools import cache
 from itertools import takewhile
@@ -130,4 +131,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"scripts/sessions.py: {error}")

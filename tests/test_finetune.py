@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,6 +172,20 @@ def checkpoint(folder, step, files=STATES):
     for name in files:
         torch.save({"a": 1}, path / name)
     return path
+
+
+def test_a_disk_too_full_for_the_checkpoints_is_said_before_the_training(tmp_path, monkeypatch):
+    model = torch.nn.Sequential(torch.nn.Linear(1000, 999, bias=False), torch.nn.Linear(999, 1000, bias=False))
+    model[0].requires_grad_(False)  # weights of 8 MB; with AdamW's two numbers for each that learns 16 MB
+    (tmp_path / "checkpoint-10").write_bytes(bytes(10**6))  # will go
+    usage = shutil.disk_usage(tmp_path)
+    for free, kept, fits in ((55, 2, True), (54, 2, False), (8, 0, True), (6, 0, False)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free * 10**6))
+        if fits:
+            checkpoints.check_space(tmp_path, model, kept)
+        else:
+            with pytest.raises(ValueError, match=f"needs room for .* {free + 1} MB are free: make room"):
+                checkpoints.check_space(tmp_path, model, kept)
 
 
 def test_the_last_whole_checkpoint_is_found_and_all_others_go(tmp_path):
