@@ -120,7 +120,10 @@ def test_ctrl_c_says_where_it_stopped_and_keeps_what_was_finished(course, capsys
 
 
 def test_a_kernel_that_does_not_start_is_said_without_a_traceback(course, monkeypatch, capsys):
-    monkeypatch.setattr(execute, "START_TIMEOUT", 0)
+    late = "import sys, time\nif any('ipykernel' in part for part in sys.orig_argv):\n    time.sleep(20)\n"
+    (course / "sitecustomize.py").write_text(late)  # Python runs it first of all
+    monkeypatch.setenv("PYTHONPATH", str(course))
+    monkeypatch.setattr(execute, "START_TIMEOUT", 1)
     assert execute.main(["en", "1-good"]) == 1
     err = capsys.readouterr().err
     assert "1-good stopped before its first cell\n    its kernel did not start" in err and "Traceback" not in err

@@ -143,5 +143,7 @@ def test_the_page_computes_what_torch_computes(tab, play_pages, stored, lessons)
         for name, tensor in expected.items():
             ours = torch.as_tensor(found[name], dtype=torch.float64)
             assert torch.allclose(ours, tensor, rtol=0, atol=1e-5), (name, english, (ours - tensor).abs().max())
-            assert ours.argmax(dim=1).tolist() == tensor.argmax(dim=1).tolist(), (name, english)
+            best = tensor.topk(2, dim=1).values
+            sure = best[:, 0] - best[:, 1] > 2e-5  # what lies closer another processor may round the other way
+            assert sure.any() and (ours.argmax(dim=1) == tensor.argmax(dim=1))[sure].all(), (name, english)
         assert found["right"] and found["translation"] == [latin, positions]
