@@ -1,6 +1,6 @@
 """Measure what the course says about speed and memory; print it and write it into the README.
 
-python scripts/benchmark.py               what is missing, two hours for all; writes benchmark.json, the READMEs
+python scripts/benchmark.py               what is missing, three hours for all; writes benchmark.json, the READMEs
 python scripts/benchmark.py --count 1     only the next missing run, to measure in pieces; with --only of one part
 python scripts/benchmark.py --quick       a short form of it in a few minutes, printed only
 
