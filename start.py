@@ -7,7 +7,7 @@ python start.py slides     every lesson, in each language, as one HTML file to p
                            slides of one session of docs/sessions.toml
 python start.py check      style and the quick tests, in a minute: no notebook, no training, no browser
 python start.py test       run all tests: units, parity of the languages, every notebook
-python start.py bench      measure speed and memory, write the tables of the READMEs (three hours; QUICK=1: three minutes)
+python start.py bench      measure speed and memory, write the tables of the READMEs (3 hours; QUICK=1: 3 minutes)
 python start.py store      run the lessons and store their outputs in the notebooks, before a commit
 python start.py lock       write requirements.lock again, after a change of requirements.txt
 python start.py kit        a folder and a zip file from which the course installs without a network, in build/kit

@@ -168,4 +168,4 @@ def test_the_readme_shows_the_saved_figures(language):
 
 def test_a_gpu_is_named_in_the_tables():
     figures = json.loads(benchmark.FIGURES.read_text()) | {"device": "Some GPU"}
-    assert "on Some GPU." in benchmark.tables(figures, SOURCE)
+    assert "on Some GPU," in benchmark.tables(figures, SOURCE)
