@@ -8,6 +8,7 @@ states of several sizes, then with one vector and more iterations, each with sev
 
 import json
 import random
+import sys
 
 import torch
 
@@ -57,4 +58,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"scripts/bottleneck.py: {error}; the runs that were finished are kept")

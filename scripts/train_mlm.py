@@ -247,4 +247,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"scripts/train_mlm.py: {error}; the checkpoints that were finished are kept")
