@@ -102,7 +102,7 @@ def alignment_matrices() -> Figure:
     """Alignment matrices after figure 3 of Bahdanau et al. (2015), by the translator of lesson 1, trained here."""
     lesson = run_cells("1-attention", *TRANSLATOR_CELLS)
     model = lesson["Translator"](attention=lesson["AdditiveAttention"](64))
-    lesson["fit"](model, 600)
+    lesson["fit"](model, 500)
 
     figure = Figure(figsize=(16, 10), layout="constrained")
     grid = figure.subplots(2, 2)

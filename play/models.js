@@ -90,12 +90,12 @@ function multi_head_attention(layer, x, source, mask, num_heads, cache = {key: [
 class AdditiveAttention {
   constructor(weights) { Object.assign(this, weights); }  // W, U, v
 
-  forward(query, keys, mask) {
+  forward(query, keys, values, mask) {
     const asked = linear(this.W, query);
-    const hidden = keys.map((key) => add(asked, linear(this.U, key)).map(Math.tanh));
+    const hidden = keys.map((key) => add(asked, key).map(Math.tanh));
     const scores = hidden.map((row, i) => (mask[i] ? linear(this.v, row)[0] : -Infinity));
     const weights = softmax(scores);
-    return [weighted_sum(weights, keys), weights];  // context, weights
+    return [weighted_sum(weights, values), weights];  // context, weights
   }
 }
 
@@ -123,9 +123,9 @@ class Decoder {
     this.attention = weights.attention && new AdditiveAttention(weights.attention);
   }
 
-  forward(word, state, states, mask, last) {
+  forward(word, state, keys, states, mask, last) {
     let context = last, weights = null;
-    if (this.attention) [context, weights] = this.attention.forward(state, states, mask);
+    if (this.attention) [context, weights] = this.attention.forward(state, keys, states, mask);
     state = gru_cell(this.cell, cat(this.embedding.weight[word], context), state);
     return [linear(this.out, cat(state, context)), state, weights];
   }
@@ -140,10 +140,12 @@ class Translator {
   // logits [length][words] and weights [length][source] of the words that it writes itself
   forward(source, length, mask = source.map((id) => id !== PAD)) {
     const [states, last] = this.encoder.forward(source);
+    const {attention} = this.decoder;
+    const keys = attention && states.map((h) => linear(attention.U, h));  // the same at every step
     let state = last, word = START, logits, weights;
     const steps = [];
     for (let t = 0; t < length; t++) {
-      [logits, state, weights] = this.decoder.forward(word, state, states, mask, last);
+      [logits, state, weights] = this.decoder.forward(word, state, keys, states, mask, last);
       steps.push([logits, weights]);
       word = argmax(logits);
     }

@@ -18,9 +18,9 @@ from course.notebooks import ROOT, run_cells
 FIGURES = ROOT / "scripts" / "bottleneck.json"
 SEEDS = range(3)
 CASES = [  # (model, hidden size, iterations)
-    *(("one vector", size, 600) for size in (32, 64, 128, 256)),
-    *(("with attention", size, 600) for size in (32, 64, 128)),
-    ("one vector", 64, 1200),
+    *(("one vector", size, 500) for size in (32, 64, 128, 256)),
+    *(("with attention", size, 500) for size in (32, 64, 128)),
+    ("one vector", 64, 1000),
 ]
 LESSON = ("with attention", 64)  # the one whose weights section 5 looks at
 GRAMMAR_CELLS = ("imports", "nouns", "other-words", "noun-phrase", "clause", "sentence", "data", "test-data")

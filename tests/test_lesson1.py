@@ -65,10 +65,10 @@ def test_adjectives_follow_their_noun_and_agree_and_the_verb_ends_the_clause(gra
                     assert word.endswith(("us", "um")) == (before in masculine)
 
 
-def reference_additive(attention, query, keys, mask):
+def reference_additive(attention, query, batch, mask):
     """Equations of Bahdanau et al. (2015), one pair of query and key at a time."""
     contexts, rows = [], []
-    for q, states, hidden in zip(query, keys, mask, strict=True):
+    for q, states, hidden in zip(query, batch, mask, strict=True):
         real = [h for h, may_look in zip(states, hidden, strict=True) if may_look]
         e = torch.stack(
             [attention.v.weight[0] @ torch.tanh(attention.W.weight @ q + attention.U.weight @ h) for h in real]
@@ -81,19 +81,19 @@ def reference_additive(attention, query, keys, mask):
 
 def random_case(batch=3, source=6, size=8):
     query = torch.randn(batch, size, dtype=torch.double, requires_grad=True)
-    keys = torch.randn(batch, source, size, dtype=torch.double, requires_grad=True)
+    states = torch.randn(batch, source, size, dtype=torch.double, requires_grad=True)
     mask = torch.arange(source) < torch.randint(1, source + 1, (batch, 1))
-    return query, keys, mask
+    return query, states, mask
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_additive_attention_equals_the_equations_gradients_included(additive, seed):
     torch.manual_seed(seed)
-    query, keys, mask = random_case()
-    outputs = [function(query, keys, mask) for function in (additive, lambda *x: reference_additive(additive, *x))]
+    query, states, mask = random_case()
+    outputs = [additive(query, additive.U(states), states, mask), reference_additive(additive, query, states, mask)]
     for ours, reference in zip(*outputs, strict=True):
         assert torch.allclose(ours, reference, atol=1e-12)
-    leaves = [query, keys, *additive.parameters()]
+    leaves = [query, states, *additive.parameters()]
     gradients = [torch.autograd.grad(context.square().sum(), leaves) for context, _ in outputs]
     for ours, reference in zip(*gradients, strict=True):
         assert torch.allclose(ours, reference, atol=1e-10)
@@ -101,12 +101,12 @@ def test_additive_attention_equals_the_equations_gradients_included(additive, se
 
 def test_additive_attention_gives_padding_nothing_and_learns_nothing_from_it(additive):
     torch.manual_seed(0)
-    query, keys, mask = random_case()
+    query, states, mask = random_case()
     mask[0] = torch.tensor([True, True, False, False, False, False])
-    context, weights = additive(query, keys, mask)
+    context, weights = additive(query, additive.U(states), states, mask)
     assert (weights[~mask] == 0).all()
     assert torch.allclose(weights.sum(dim=1), torch.ones(3, dtype=torch.double))
-    (gradient,) = torch.autograd.grad(context.sum(), keys)
+    (gradient,) = torch.autograd.grad(context.sum(), states)
     assert (gradient[~mask] == 0).all() and (gradient[mask] != 0).any()
 
 

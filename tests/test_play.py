@@ -38,6 +38,9 @@ def stored(lessons):
                 used.add(f"{name}.{key}")
         model.eval().double()  # as the page computes; the lessons' 32 bits differ by up to 7e-5
     assert used == set(weights)
+    torch.set_default_dtype(torch.float64)  # with sines of 32 bits the logits differ by 2e-5
+    models["transformer"].positions.copy_(fourth["lesson2"].sinusoidal_positions(64, 64))
+    torch.set_default_dtype(torch.float32)
     return models
 
 
@@ -114,10 +117,10 @@ def by_torch(words, stored, lessons):
     padded = torch.cat([source, torch.zeros(1, 3, dtype=torch.long)], dim=1)
     result["padded"] = stored["attentive"](padded, length)[0][0]
     (states, last), word, leaking = stored["attentive"].encoder(padded), torch.tensor([1]), []
-    state = last
+    state, keys = last, stored["attentive"].decoder.attention.U(states)
     for _ in range(length):
         look = torch.ones_like(padded, dtype=torch.bool)
-        logits, state, weights = stored["attentive"].decoder(word, state, states, look, last)
+        logits, state, weights = stored["attentive"].decoder(word, state, keys, states, look, last)
         leaking.append(weights)
         word = logits.argmax(dim=1)
     result["leaking"] = torch.cat(leaking)
