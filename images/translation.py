@@ -52,7 +52,7 @@ def encoder_decoder_attention() -> Figure:
 
 
 def score_and_sum(sheet: Axes, x: float, number: int, score: float, weight: float) -> None:
-    """One column: the state as a key is compared with the query; as a value it goes into the context by its weight."""
+    """One column: the key of a state is compared with the query; the state goes into the context by its weight."""
     left, right, top = x - 0.25, x + 0.85, WEIGHT + 0.7
     sheet.plot([left, left], [ENCODER + RADIUS, SCORE], color=BLUE, linewidth=1.5, zorder=1)
     box(sheet, left, SCORE, 1.35, 0.62, facecolor="white", edgecolor=GREY, linewidth=1.5, zorder=2)
