@@ -125,7 +125,7 @@ def test_a_changed_document_or_hint_is_named_but_no_measured_table(notebooks, la
 
 
 SHORTER = {
-    "ITERATIONS = 600": "ITERATIONS = 5",
+    "ITERATIONS = 500": "ITERATIONS = 5",
     "range(8000)": "range(300)",
     "for _ in range(4):": "for _ in range(1):",
 }
